@@ -1,0 +1,334 @@
+"""Headless commands over the engine. Loads no Qt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from core.dataset import Dataset
+from core.engine import Engine
+from core.errors import Cancelled, CompileUnavailable, UserError
+from core.export import save_npy
+from core.table import Table
+from core.types import (
+    METRICS,
+    AnnotateRequest,
+    AnnotateResult,
+    Broken,
+    Completed,
+    DeviceInfo,
+    Event,
+    Failed,
+    InspectRequest,
+    InspectResult,
+    LoadRequest,
+    LoadResult,
+    Mode,
+    NeighboursRequest,
+    NeighboursResult,
+    ProjectRequest,
+    ProjectResult,
+    Ready,
+    Request,
+    Result,
+    Stopped,
+)
+
+DEVICES = ("metal", "cuda", "cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """What the command line asks of the window."""
+
+    file: Path | None
+    device: str | None
+    array: str | None
+    bfloat16: bool
+    screenshot: Path | None
+    select: int | None
+    size: tuple[int, int] | None
+    theme: str | None
+
+
+def program_version() -> str:
+    try:
+        return version("kinscope")
+    except PackageNotFoundError:  # run from a checkout
+        return "of a checkout"
+
+
+def parse_window(arguments: Sequence[str]) -> WindowOptions:
+    """Parse `kinscope [FILE] [options]`; exits with status 2 on wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="kinscope",
+        description="Explore embeddings: a map, true nearest neighbours, and what compiling buys.",
+        epilog=f"Without a window: kinscope {{{','.join(COMMANDS)}}} --help",
+    )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a .npy or .npz file; the sample if left out")
+    _add_file_options(parser)
+    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="draw the window, write its picture, and end")
+    parser.add_argument("--select", type=int, metavar="N", help="make row N the query")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window, such as 1440x900")
+    parser.add_argument("--theme", choices=("dark", "light"), help="instead of the system's")
+    parser.add_argument("--version", action="version", version=f"kinscope {program_version()}")
+    given = parser.parse_args(arguments)
+    return WindowOptions(
+        given.file, given.device, given.array, given.bfloat16, given.screenshot, given.select, given.size, given.theme
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one headless command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with Session(options.device) as session:
+            document, text = COMMANDS[options.command](session, options)
+    except UserError as error:
+        print(f"kinscope: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(document, indent=2) if options.json else text)
+    return 0
+
+
+class Session(AbstractContextManager["Session"]):
+    """An engine that is asked one thing at a time."""
+
+    device: DeviceInfo
+
+    def __init__(self, device: str | None) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._engine = Engine(self._events.put, device)
+
+    def __enter__(self) -> Session:
+        self._engine.start()
+        match self._events.get():
+            case Ready(device):
+                self.device = device
+            case Broken(error):
+                raise error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.close()
+
+    def ask(self, request: Request) -> Result:
+        """The result of `request`. Raises what the engine raised."""
+        number = self._engine.submit(request)
+        while True:
+            match self._events.get():
+                case Completed(job, _, result) if job == number:
+                    return result
+                case Failed(job, _, error) if job == number:
+                    raise error
+                case Stopped(job, _) if job == number:
+                    raise Cancelled
+
+    def mode(self, compile_wanted: bool) -> Mode:
+        """The mode to run in; tells on standard error where compiling was asked for and cannot work."""
+        if compile_wanted and self.device.compile_problem:
+            print(f"kinscope: not compiled. {self.device.compile_problem}", file=sys.stderr)
+        return "compiled" if compile_wanted and not self.device.compile_problem else "eager"
+
+    def load(self, options: argparse.Namespace) -> Dataset:
+        result = self.ask(LoadRequest(options.file, options.array, options.bfloat16))
+        assert isinstance(result, LoadResult)
+        return result.dataset
+
+    def annotate(self, dataset: Dataset) -> Table | None:
+        result = self.ask(AnnotateRequest(dataset))
+        assert isinstance(result, AnnotateResult)
+        if result.problem:
+            print(f"kinscope: {result.problem}", file=sys.stderr)
+        return result.table
+
+
+Answer = tuple[dict[str, Any], str]
+
+
+def _info(session: Session, options: argparse.Namespace) -> Answer:
+    dataset = session.load(options)
+    table = session.annotate(dataset)
+    inspected = session.ask(InspectRequest(dataset))
+    assert isinstance(inspected, InspectResult)
+    device = session.device
+    document = {
+        "file": str(dataset.path),
+        "array": dataset.array_name,
+        "rows": dataset.rows,
+        "dims": dataset.dims,
+        "dtype": dataset.dtype_name,
+        "format": dataset.format,
+        "bytes": dataset.bytes,
+        "mapped": dataset.mapped,
+        "labels": None if table is None else {"file": table.source, "columns": [c.name for c in table.columns]},
+        "non_finite_rows": len(inspected.non_finite_rows),
+        "device": device.kind,
+        "device_name": device.name,
+        "memory_budget_bytes": device.budget_bytes,
+        "blas": device.blas,
+        "compile_problem": device.compile_problem,
+    }
+    labels = "none" if table is None else f"{table.source} ({', '.join(c.name for c in table.columns)})"
+    lines = [
+        ("rows", f"{dataset.rows:,}"),
+        ("dims", f"{dataset.dims:,}"),
+        ("dtype", dataset.dtype_name),
+        ("format", dataset.format + (f", array {dataset.array_name}" if dataset.array_name else "")),
+        ("bytes", f"{dataset.bytes:,}" + (", mapped" if dataset.mapped else ", unpacked into memory")),
+        ("labels", labels),
+        ("non-finite rows", f"{len(inspected.non_finite_rows):,}"),
+        ("device", f"{device.kind}: {device.name}"),
+        ("memory budget", f"{device.budget_bytes / 1e9:.1f} GB"),
+        ("BLAS", device.blas),
+        ("compiling", device.compile_problem or "works"),
+    ]
+    return document, "\n".join([str(dataset.path), *(f"  {name:<16} {value}" for name, value in lines)])
+
+
+def _knn(session: Session, options: argparse.Namespace) -> Answer:
+    dataset = session.load(options)
+    table = session.annotate(dataset)
+    mode = session.mode(options.compile)
+    queries, lines = [], []
+    for row in options.row:
+        found, mode = _neighbours(session, NeighboursRequest(dataset, row, options.k, options.metric, mode))
+        labels = None if table is None else [table.label(i) for i in found.ids]
+        queries.append(
+            {
+                "row": row,
+                "label": None if table is None else table.label(row),
+                "ids": found.ids.tolist(),
+                "distances": found.distances.tolist(),
+                "labels": labels,
+                "time_ms": round(found.timing.ms, 4),
+                "mode": found.timing.mode,
+                "first_call": found.timing.first,
+                "exact": found.exact,
+            }
+        )
+        name = "" if table is None else f" {table.label(row)}"
+        first = ", first call" if found.timing.first else ""
+        lines.append(f"row {row}{name}: {found.timing.ms:.2f} ms {found.timing.mode}{first}, {found.exact}")
+        for rank, (i, distance) in enumerate(zip(found.ids, found.distances, strict=True), 1):
+            lines.append(f"  {rank:>4}  {distance:<10.6g}  {i:>10}" + ("" if table is None else f"  {table.label(i)}"))
+    if options.k > dataset.rows - 1:
+        print(f"kinscope: {dataset.name} has {dataset.rows:,} rows; k is cut to {len(found.ids)}.", file=sys.stderr)
+    document = {
+        "file": str(dataset.path),
+        "metric": options.metric,
+        "k": options.k,
+        "device": session.device.kind,
+        "queries": queries,
+    }
+    return document, "\n".join(lines)
+
+
+def _neighbours(session: Session, request: NeighboursRequest) -> tuple[NeighboursResult, Mode]:
+    """The neighbours, uncompiled if the compiler turns out to fail; and the mode that worked."""
+    try:
+        result = session.ask(request)
+    except CompileUnavailable as problem:
+        print(f"kinscope: {problem}", file=sys.stderr)
+        request = NeighboursRequest(request.dataset, request.row, request.k, request.metric, "eager")
+        result = session.ask(request)
+    assert isinstance(result, NeighboursResult)
+    return result, request.mode
+
+
+def _project(session: Session, options: argparse.Namespace) -> Answer:
+    dataset = session.load(options)
+    if options.components > dataset.dims:
+        raise UserError(f"{dataset.name} has {dataset.dims} dimensions; ask for at most as many components.")
+    axes = tuple(range(options.components))
+    centre, unit = not options.no_centre, options.unit_length
+    mode = session.mode(options.compile)
+    try:
+        result = session.ask(ProjectRequest(dataset, axes, centre, unit, mode))
+    except CompileUnavailable as problem:
+        print(f"kinscope: {problem}", file=sys.stderr)
+        result = session.ask(ProjectRequest(dataset, axes, centre, unit, "eager"))
+    assert isinstance(result, ProjectResult)
+    save_npy(options.output, result.coords)
+    explained = result.explained[: options.components].tolist()
+    document = {
+        "file": str(dataset.path),
+        "output": str(options.output),
+        "rows": dataset.rows,
+        "components": options.components,
+        "centred": centre,
+        "unit_length": unit,
+        "explained_variance": explained,
+        "non_finite_rows": len(result.non_finite_rows),
+        "method": result.method,
+        "time_ms": round(result.timing.ms, 3),
+        "stages_ms": {name: round(ms, 3) for name, ms in result.timing.stages},
+        "mode": result.timing.mode,
+        "device": session.device.kind,
+    }
+    shares = ", ".join(f"{share:.1%}" for share in explained)
+    text = (
+        f"{options.output}: {dataset.rows:,} x {options.components} float32\n"
+        f"  explained variance {shares}\n  {result.method}\n  {result.timing.ms:.0f} ms {result.timing.mode}"
+    )
+    return document, text
+
+
+COMMANDS = {"info": _info, "knn": _knn, "project": _project}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kinscope")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (
+        ("info", "tell what a file holds"),
+        ("knn", "list the exact nearest neighbours of rows"),
+        ("project", "write the leading components of all rows"),
+    ):
+        command = commands.add_parser(name, help=about, description=about.capitalize() + ".")
+        command.add_argument("file", type=Path, metavar="FILE")
+        _add_file_options(command)
+        command.add_argument("--json", action="store_true", help="print one JSON document")
+        if name != "info":
+            command.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+        if name == "knn":
+            command.add_argument("--row", type=int, action="append", required=True, metavar="N", help="may be repeated")
+            command.add_argument("-k", type=_positive, default=10, metavar="K")
+            command.add_argument("--metric", choices=METRICS, default="l2")
+        if name == "project":
+            command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npy")
+            command.add_argument("--components", type=_positive, default=2, metavar="C")
+            command.add_argument("--no-centre", action="store_true", help="keep the mean")
+            command.add_argument("--unit-length", action="store_true", help="divide each row by its length first")
+    return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICES, help="the best one if left out")
+    parser.add_argument("--array", metavar="NAME", help="which array of an .npz archive")
+    parser.add_argument("--bfloat16", action="store_true", help="read uint16 as the bits of bfloat16")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, separator, height = text.lower().partition("x")
+    if not separator or not width.isdigit() or not height.isdigit() or min(int(width), int(height)) < 200:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1440x900")
+    return int(width), int(height)

@@ -1,0 +1,1 @@
+"""The engine of Kinscope: files, exact neighbours, projections. It never imports Qt."""

@@ -1,0 +1,86 @@
+"""One definition, two ways of running it: eager, or compiled by mx.compile.
+
+mx.compile keeps what it made for every new combination of shapes and dtypes, but bakes in Python values. So a pair compiles
+one function for each set of static arguments, keeps it (deleting a wrapper erases MLX's cache for it), and counts how often
+its body runs under the compiled wrapper, which is how often MLX traced it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+
+from core.types import Mode
+
+Arrays = mx.array | tuple[mx.array, ...]
+Static = tuple[tuple[str, Hashable], ...]
+
+
+@dataclass
+class Observation:
+    """What the pairs that ran inside `observe` did."""
+
+    traces: int = 0
+    first: bool = False  # some pair met new shapes, dtypes, static arguments or a new device
+
+
+_observations: list[Observation] = []
+
+
+@contextmanager
+def observe() -> Iterator[Observation]:
+    """Collect traces and first calls of all pairs called in this block. Blocks nest."""
+    observation = Observation()
+    _observations.append(observation)
+    try:
+        yield observation
+    finally:
+        _observations.remove(observation)
+
+
+@dataclass(eq=False)
+class Pair:
+    """A pure function of arrays, with keyword-only static arguments, that runs eagerly or compiled."""
+
+    function: Callable[..., Any]
+    traces: int = 0
+    _compiled: dict[Static, Callable[..., Any]] = field(default_factory=dict)
+    _met: set[Hashable] = field(default_factory=set)
+
+    def __call__(self, mode: Mode, *arrays: mx.array, **static: Hashable) -> Any:
+        """Run on `arrays`. Outputs are lazy, as MLX makes them: the caller evaluates."""
+        key: Static = tuple(sorted(static.items()))
+        before = self.traces
+        run = self._compiled_for(key) if mode == "compiled" else self._eager_for(key)
+        outputs = run(*arrays)
+        signature = (mode, key, mx.default_device(), tuple((a.shape, str(a.dtype)) for a in arrays))
+        first = signature not in self._met
+        self._met.add(signature)
+        for observation in _observations:
+            observation.traces += self.traces - before
+            observation.first |= first
+        return outputs
+
+    def _eager_for(self, key: Static) -> Callable[..., Any]:
+        static = dict(key)
+        return lambda *arrays: self.function(*arrays, **static)
+
+    def _compiled_for(self, key: Static) -> Callable[..., Any]:
+        if key not in self._compiled:
+            eager = self._eager_for(key)
+
+            def traced(*arrays: mx.array) -> Any:
+                self.traces += 1
+                return eager(*arrays)
+
+            self._compiled[key] = mx.compile(traced)
+        return self._compiled[key]
+
+
+def pair(function: Callable[..., Any]) -> Pair:
+    """Decorator: make the definition of a compute function an eager/compiled pair."""
+    return Pair(function)

@@ -1,0 +1,172 @@
+"""What each request does: the engine's work, synchronous, on the thread that owns MLX."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import mlx.core as mx
+import numpy as np
+
+from core.compute.device import select
+from core.compute.knn import NearestRows
+from core.compute.projection import Fit, Projector
+from core.compute.timing import stopwatch
+from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
+from core.dataset import Dataset
+from core.errors import CompileUnavailable, UserError
+from core.readers import open_dataset
+from core.readers.options import OpenOptions
+from core.readers.sidecar import find_sidecar, read_sidecar
+from core.types import (
+    COMPONENTS,
+    AnnotateRequest,
+    AnnotateResult,
+    InspectRequest,
+    InspectResult,
+    LoadRequest,
+    LoadResult,
+    NeighboursRequest,
+    NeighboursResult,
+    Preview,
+    ProjectRequest,
+    ProjectResult,
+    Request,
+    Result,
+)
+
+log = logging.getLogger(__name__)
+
+# Values in the sample that the first picture is drawn from; few enough to fit in a fraction of a second.
+PREVIEW_VALUES = 4_000_000
+PREVIEW_ROWS = (2_000, 20_000)
+
+
+class Job(Protocol):
+    """How work reports back and learns that it is to end."""
+
+    def poll(self) -> None:
+        """Raise Cancelled if the job was cancelled or overtaken."""
+
+    def report(self, stage: str, done: int, total: int) -> None: ...
+
+
+class Service:
+    """Holds the vectors of one data set on the device, and answers requests about any."""
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = select(device)
+        self._vectors: Vectors | None = None  # of the data set asked about last
+        self._scan: tuple[Dataset, Scan] | None = None
+        self._fits: dict[tuple[bool, bool], Fit] = {}
+
+    def handle(self, request: Request, job: Job) -> Result:
+        """Do what is asked. Raises UserError for a fault of the user's file or machine, Cancelled from `job.poll`."""
+        try:
+            match request:
+                case LoadRequest():
+                    return self._load(request, job)
+                case AnnotateRequest():
+                    return self._annotate(request)
+                case InspectRequest():
+                    return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
+                case ProjectRequest():
+                    return self._project(request, job)
+                case NeighboursRequest():
+                    return self._neighbours(request, job)
+        except RuntimeError as error:
+            # MLX raises at evaluation when the compiler it calls fails.
+            if "compile" in str(error).lower() and self.device.kind == "cpu":
+                log.warning("compiling failed: %s", error)
+                raise CompileUnavailable(
+                    "MLX could not compile for the CPU: g++ fails on this machine; reinstall it, or work uncompiled."
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Let go of the device. MLX's worker threads must end before the process does, or it aborts at exit."""
+        self._forget()
+        mx.synchronize()
+        mx.clear_streams()
+
+    def _load(self, request: LoadRequest, job: Job) -> LoadResult:
+        job.report("Opening", 0, 0)
+        dataset = open_dataset(request.path, OpenOptions(request.array, request.bfloat16))
+        low, high = PREVIEW_ROWS
+        ids = dataset.sample_rows(int(np.clip(PREVIEW_VALUES // dataset.dims, low, high)))
+        sample = dataset.read(ids)
+        finite = np.isfinite(sample).all(axis=1)
+        if not finite.any():
+            self._scanned(dataset, job)  # refuses the file if there is no finite row at all
+            return LoadResult(dataset, Preview(np.empty(0, np.int64), np.empty((0, 2), np.float32)))
+        job.poll()
+        job.report("First picture", 0, 0)
+        source = ArrayRows(sample[finite])
+        vectors = Vectors(source, scan_rows(source), self.device.kind, self.device.budget_bytes)
+        # Eager: to generate code first would delay the first picture by a second.
+        projector = Projector(vectors, request.centre, request.unit_length, "eager")
+        coords = projector.transform(projector.fit(2, job.poll), (0, 1), job.poll)
+        return LoadResult(dataset, Preview(ids[finite], coords))
+
+    def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
+        dataset = request.dataset
+        path = find_sidecar(dataset.path)
+        if path is None:
+            return AnnotateResult(dataset, None, None)
+        try:
+            return AnnotateResult(dataset, read_sidecar(path, dataset.rows), None)
+        except UserError as error:
+            return AnnotateResult(dataset, None, str(error))
+
+    def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
+        vectors = self._resident(request.dataset, job)
+        key = (request.centre, request.unit_length)
+        projector = Projector(vectors, request.centre, request.unit_length, request.mode)
+        wanted = min(max(COMPONENTS, *(axis + 1 for axis in request.axes)), vectors.dims)
+        passes = 1
+        with stopwatch(request.mode) as watch:
+            fit = self._fits.get(key)
+            if fit is None or len(fit.explained) < wanted:
+                passes += 1 + request.centre
+                with watch.stage("fit"):
+                    fit = self._fits[key] = projector.fit(wanted, job.poll, job.report)
+            axes = tuple(min(axis, len(fit.explained) - 1) for axis in request.axes)
+            with watch.stage("map rows"):
+                coords = projector.transform(fit, axes, job.poll, job.report)
+        timing = watch.timing(passes * vectors.nbytes)
+        rows = vectors.scan.non_finite_rows
+        return ProjectResult(
+            request.dataset, axes, request.centre, request.unit_length, coords, fit.explained, rows, fit.method, timing
+        )
+
+    def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
+        vectors = self._resident(request.dataset, job)
+        dataset, row = request.dataset, request.row
+        if not 0 <= row < dataset.rows:
+            raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
+        if not vectors.scan.finite[row]:
+            raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")
+        query = dataset.read(np.array([row]))
+        found = NearestRows(vectors, request.metric, self.device).search(query, request.k, request.mode, [row], job.poll)
+        return NeighboursResult(
+            dataset, row, request.metric, found.ids[0], found.distances[0], found.exact[0], request.k, found.timing
+        )
+
+    def _resident(self, dataset: Dataset, job: Job) -> Vectors:
+        """The vectors of `dataset` on the device; those of another data set make room first."""
+        if self._vectors is None or self._vectors.source is not dataset:
+            scan = self._scanned(dataset, job)
+            self._forget()
+            self._vectors = Vectors(dataset, scan, self.device.kind, self.device.budget_bytes)
+        self._vectors.upload(job.poll, job.report)
+        return self._vectors
+
+    def _scanned(self, dataset: Dataset, job: Job) -> Scan:
+        if self._scan is None or self._scan[0] is not dataset:
+            self._scan = (dataset, scan_rows(dataset, job.poll, job.report))
+        return self._scan[1]
+
+    def _forget(self) -> None:
+        self._vectors = None
+        self._fits.clear()
+        mx.clear_cache()

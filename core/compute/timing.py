@@ -1,0 +1,56 @@
+"""Fenced time: a clock reading counts only when every output is evaluated and the device is idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+import mlx.core as mx
+
+from core.compute.compilation import Observation, observe
+from core.types import Mode, Timing
+
+
+def fence(*arrays: mx.array) -> None:
+    """Evaluate the arrays and wait until the device has done all that was asked of it."""
+    mx.eval(*arrays)
+    mx.synchronize()
+
+
+class Stopwatch:
+    """Times one computation and its stages, in milliseconds, and notes traces and first calls of the pairs in it.
+
+        with stopwatch("compiled") as watch:
+            with watch.stage("scan"): fence(scan(...))
+        watch.timing(bytes_read)
+
+    A stage entered again adds up.
+    """
+
+    def __init__(self, mode: Mode, observation: Observation) -> None:
+        self._mode = mode
+        self._observation = observation
+        self._stages: dict[str, float] = {}
+        self._start = perf_counter()
+        self._ms = 0.0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        self._stages[name] = self._stages.get(name, 0.0) + (perf_counter() - start) * 1e3
+
+    def stop(self) -> None:
+        self._ms = (perf_counter() - self._start) * 1e3
+
+    def timing(self, bytes_read: int) -> Timing:
+        return Timing(self._ms, self._mode, self._observation.first, self._observation.traces, bytes_read, tuple(self._stages.items()))
+
+
+@contextmanager
+def stopwatch(mode: Mode) -> Iterator[Stopwatch]:
+    with observe() as observation:
+        watch = Stopwatch(mode, observation)
+        yield watch
+        watch.stop()

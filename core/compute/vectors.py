@@ -1,0 +1,258 @@
+"""Vectors on the device, in chunks of rows, laid out for the product that every search and projection begins with.
+
+Each row is stored shifted (near the data's mean, so that distances do not cancel when the data lie far from the origin) and
+followed by four more entries, so that one product yields a whole score and no pass over (queries, n) is spent on norms:
+
+    x - shift | |x - shift|² less its error bound | |x - shift| | 1 | 0          a row
+    0         | 0                                 | 0           | 0 | PAD        padding, which never wins
+
+On a CPU a chunk is transposed, (d + 4, rows): one query then reads memory in order, 2.7 times as fast as row-major.
+On a GPU it is (rows, d + 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import mlx.core as mx
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import UserError
+from core.types import DeviceKind, Ids
+
+EXTRA = 4
+SQUARE, NORM, ONE, PADDING = range(EXTRA)  # offsets of the entries after the d values
+PAD = 3e38
+# Rows are padded to whole blocks of this size; core.compute.selection works in blocks that divide it.
+ROW_MULTIPLE = 1024
+CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 128 << 20, "metal": 512 << 20, "cuda": 2 << 30}
+# A typical norm outside this range is scaled by a power of two, which is exact, so that squares neither overflow nor vanish.
+TYPICAL_NORMS = (2.0**-20, 2.0**20)
+# Rows whose norm lies outside this range after that (zero apart) are 'wild': float32 products of them prove nothing.
+SANE_NORMS = (1e-30, 1e18)
+# Entries that give a wild row a bound below any other's, under every metric: it is always among the candidates.
+WILD_SQUARE, WILD_NORM = -1e37, 1e30
+
+Poll = Callable[[], None]  # raises Cancelled if the job is to end
+Report = Callable[[str, int, int], None]  # stage, done, total
+
+
+def no_poll() -> None: ...
+
+
+def no_report(stage: str, done: int, total: int) -> None: ...
+
+
+class Rows(Protocol):
+    """Where vectors come from; core.dataset.Dataset is one."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def dims(self) -> int: ...
+    def read(self, selection: slice | Ids) -> NDArray[np.floating[Any]]: ...
+    def sample_rows(self, count: int) -> Ids: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What one pass over all rows found."""
+
+    finite: NDArray[np.bool_]  # (n,)
+
+    @property
+    def non_finite_rows(self) -> Ids:
+        return np.flatnonzero(~self.finite)
+
+    @property
+    def finite_count(self) -> int:
+        return int(np.count_nonzero(self.finite))
+
+
+def scan_rows(source: Rows, poll: Poll = no_poll, report: Report = no_report) -> Scan:
+    """Find rows with NaN or infinity. Raises UserError if no row is finite."""
+    step = max(1, (32 << 20) // (source.dims * 4))
+    finite = np.empty(source.rows, bool)
+    for start in range(0, source.rows, step):
+        poll()
+        stop = min(start + step, source.rows)
+        x = source.read(slice(start, stop))
+        good = np.isfinite(np.einsum("ij,ij->i", x, x))
+        if not good.all():  # the square of a finite value may overflow: look at the values themselves
+            good = np.isfinite(x).all(axis=1)
+        finite[start:stop] = good
+        report("Checking rows", stop, source.rows)
+    if not finite.any():
+        raise UserError(f"Every one of the {source.rows:,} rows holds NaN or infinity; there is nothing to show.")
+    return Scan(finite)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some rows of the file on the device."""
+
+    start: int  # row of the file that the first column stands for
+    rows: int  # real rows, without padding
+    kept: Ids | None  # rows kept, counted from `start`, where some were left out
+    data: mx.array  # (d + 4, width) on a CPU, (width, d + 4) on a GPU, float32
+    inverse_norms: mx.array  # (width,) of the unshifted rows; 0 for a zero row, 1 for padding
+
+    def file_rows(self, index: NDArray[np.integer[Any]]) -> Ids:
+        """Row numbers in the file of positions in this chunk."""
+        return self.start + (index.astype(np.int64) if self.kept is None else self.kept[index])
+
+
+class Vectors:
+    """All finite rows of a source on the device; read anew chunk by chunk where they do not fit `budget_bytes`."""
+
+    def __init__(self, source: Rows, scan: Scan, kind: DeviceKind, budget_bytes: int) -> None:
+        self.source = source
+        self.scan = scan
+        self.columns = kind == "cpu"
+        self.dims = source.dims
+        self.width = source.dims + EXTRA
+        row_bytes = 4 * self.width
+        self.nbytes = row_bytes * source.rows
+        self.resident = self.nbytes <= budget_bytes
+        chunk_bytes = CHUNK_BYTES[kind] if self.resident else min(CHUNK_BYTES[kind], budget_bytes // 4)
+        if chunk_bytes < row_bytes * ROW_MULTIPLE:
+            raise UserError(
+                f"{row_bytes * ROW_MULTIPLE * 4 / 1e9:.2f} GB of free memory are needed to work through vectors of "
+                f"{self.dims:,} dimensions, {budget_bytes / 1e9:.2f} GB may be used now; close other programs."
+            )
+        self.step = chunk_bytes // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE
+        # Every product of D terms in float32, in any order, is off by at most this times the sum of their magnitudes
+        # (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); 8 more terms cover the rounding of the entries.
+        self.error = 1.01 * (self.width + 8) * 2.0**-24
+        self.scale, self.shift = self._scale_and_shift()
+        self._chunks: list[Chunk] = []
+
+    @property
+    def rows(self) -> int:
+        return self.scan.finite_count
+
+    def upload(self, poll: Poll = no_poll, report: Report = no_report) -> None:
+        """Bring the rows onto the device, unless they do not fit."""
+        if not self.resident or self._chunks:
+            return
+        chunks = []
+        for chunk in self._make_chunks(poll):
+            chunks.append(chunk)
+            report("Loading vectors", min(chunk.start + self.step, self.source.rows), self.source.rows)
+        self._chunks = chunks
+
+    def chunks(self, poll: Poll = no_poll) -> Iterator[Chunk]:
+        """All chunks, in order of rows. `poll` is called before each."""
+        if not self.resident:
+            yield from self._make_chunks(poll)
+            return
+        self.upload(poll)
+        for chunk in self._chunks:
+            poll()
+            yield chunk
+
+    def _scale_and_shift(self) -> tuple[float, NDArray[np.float32]]:
+        """A power of two that brings the sample's median norm near 1, and the sample's mean after it.
+
+        Any scale and shift are right: these merely keep the values small.
+        """
+        ids = self.source.sample_rows(4096)
+        ids = ids[self.scan.finite[ids]]
+        if not ids.size:
+            return 1.0, np.zeros(self.dims, np.float32)
+        sample = self.source.read(ids).astype(np.float64)
+        norm = float(np.median(np.abs(sample).max(axis=1)) * np.sqrt(self.dims))
+        low, high = TYPICAL_NORMS
+        scale = 1.0 if norm == 0.0 or low <= norm <= high else 2.0 ** -np.floor(np.log2(norm))
+        typical = np.clip(sample * scale, -SANE_NORMS[1], SANE_NORMS[1])
+        shift = typical.mean(axis=0) if norm == 0.0 else np.median(typical, axis=0)
+        return float(scale), shift.astype(np.float32)
+
+    def _make_chunks(self, poll: Poll) -> Iterator[Chunk]:
+        # One host buffer serves all chunks: fresh pages cost as much as the copying.
+        width = min(self.step, _padded(self.source.rows))
+        buffer = np.empty((self.width, width) if self.columns else (width, self.width), np.float32)
+        for start in range(0, self.source.rows, self.step):
+            poll()
+            yield self._make_chunk(start, min(start + self.step, self.source.rows), buffer)
+
+    def _make_chunk(self, start: int, stop: int, buffer: NDArray[np.float32]) -> Chunk:
+        finite = self.scan.finite[start:stop]
+        kept = None if finite.all() else np.flatnonzero(finite)
+        x = self.source.read(slice(start, stop))
+        if kept is not None:
+            x = x[kept]
+        if self.scale != 1.0:
+            x = x.astype(np.float64) * self.scale
+        rows = len(x)
+        width = _padded(stop - start)
+        norms = _norms(x)
+        wild = (norms > SANE_NORMS[1]) | ((norms > 0) & (norms < SANE_NORMS[0]))
+        if wild.any():
+            x = np.where(wild[:, None], 0, x)
+        inverse_norms = np.ones(width, np.float32)
+        inverse_norms[:rows] = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+        inverse_norms[:rows][wild] = 1.0
+
+        shifted = (x - self.shift).astype(np.float32, copy=False)
+        squares = np.einsum("ij,ij->i", shifted, shifted)
+        extra = np.zeros((EXTRA, width), np.float32)
+        # Less 3 error bounds: core.compute.knn needs 2, and the sum of squares itself is off by at most 1.
+        extra[SQUARE, :rows] = np.where(wild, WILD_SQUARE, squares * (1.0 - 3.0 * self.error))
+        extra[NORM, :rows] = np.where(wild, WILD_NORM, np.sqrt(squares) * (1.0 + self.error))
+        extra[ONE, :rows] = 1.0
+        extra[PADDING, rows:] = PAD
+        data = buffer[:, :width] if self.columns else buffer[:width]
+        if self.columns:
+            # In strips that stay in the cache: a transposition in one go misses it at every element.
+            for a in range(0, rows, 64):
+                data[: self.dims, a : min(a + 64, rows)] = shifted[a : a + 64].T
+            data[: self.dims, rows:] = 0.0
+            data[self.dims :] = extra
+        else:
+            data[:rows, : self.dims] = shifted
+            data[rows:, : self.dims] = 0.0
+            data[:, self.dims :] = extra.T
+        # mx.array copies: the buffer is free again when this returns.
+        chunk = Chunk(start, rows, kept, mx.array(data), mx.array(inverse_norms))
+        mx.eval(chunk.data, chunk.inverse_norms)
+        return chunk
+
+
+def _padded(rows: int) -> int:
+    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+
+
+def _norms(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Norms of rows (n,), in float64 where float32 squares would overflow or vanish."""
+    norms: NDArray[np.floating[Any]] = np.sqrt(np.einsum("ij,ij->i", x, x))
+    doubtful = ~((norms > 1e-15) & (norms < SANE_NORMS[1]))
+    if not doubtful.any():
+        return norms
+    norms = norms.astype(np.float64)
+    norms[doubtful] = np.sqrt(np.square(x[doubtful].astype(np.float64)).sum(axis=1))
+    return norms
+
+
+@dataclass(eq=False)
+class ArrayRows:
+    """Rows of a NumPy array in memory, as a source."""
+
+    array: NDArray[np.floating[Any]]
+
+    @property
+    def rows(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def dims(self) -> int:
+        return int(self.array.shape[1])
+
+    def read(self, selection: slice | Ids) -> NDArray[np.floating[Any]]:
+        return self.array[selection]
+
+    def sample_rows(self, count: int) -> Ids:
+        return np.arange(0, self.rows, max(1, self.rows // count))

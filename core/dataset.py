@@ -1,0 +1,101 @@
+"""The vectors of a file: mapped, never swallowed; a row is converted only when it is read."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import UserError
+
+SAMPLE_RUN = 16
+
+
+@dataclass(frozen=True)
+class FileGuard:
+    """Notices when a mapped file is cut or rewritten: to read past the end of a mapping kills the process."""
+
+    path: Path
+    fd: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def watch(cls, path: Path, fd: int) -> FileGuard:
+        """Watch the open file `fd` through a descriptor of its own, closed when the guard goes."""
+        own = os.dup(fd)
+        status = os.fstat(own)
+        guard = cls(path, own, status.st_size, status.st_mtime_ns)
+        weakref.finalize(guard, os.close, own)
+        return guard
+
+    def check(self) -> None:
+        status = os.fstat(self.fd)
+        if status.st_size < self.size:
+            raise UserError(
+                f"{self.path} has shrunk from {self.size:,} to {status.st_size:,} bytes while open; "
+                "write it again and open it anew."
+            )
+        if status.st_mtime_ns != self.modified_ns:
+            raise UserError(f"{self.path} has changed on disk since it was opened; open it again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Vectors (n, d) as they lie in a file, of any real dtype and order.
+
+    Two data sets are equal only if they are the same object, so that one can be told from a later opening of its file.
+    """
+
+    path: Path
+    array: NDArray[Any]  # (n, d), usually mapped
+    format: str
+    dtype_name: str  # what the values are; differs from array.dtype for bfloat16 kept in uint16
+    array_name: str | None = None  # inside an archive
+    mapped: bool = True
+    guard: FileGuard | None = field(default=None, repr=False)
+
+    @property
+    def rows(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def dims(self) -> int:
+        return int(self.array.shape[1])
+
+    @property
+    def bytes(self) -> int:
+        return int(self.array.nbytes)
+
+    @property
+    def name(self) -> str:
+        return self.path.name if self.array_name is None else f"{self.path.name}: {self.array_name}"
+
+    def read(self, selection: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+        """The selected rows as a fresh native array: float64 where the file's values need it, else float32.
+
+        Raises UserError if the file was cut or rewritten since it was opened.
+        """
+        if self.guard is not None:
+            self.guard.check()
+        taken = self.array[selection]
+        if self.dtype_name == "bfloat16":
+            return (taken.astype(np.uint32) << 16).view(np.float32)
+        return taken.astype(working_dtype(taken.dtype), order="C")
+
+    def sample_rows(self, count: int) -> NDArray[np.int64]:
+        """At most `count` row numbers, the same each time: short runs spread evenly, so that a disk seeks seldom."""
+        if count >= self.rows:
+            return np.arange(self.rows)
+        starts = np.linspace(0, self.rows - SAMPLE_RUN, max(1, count // SAMPLE_RUN)).astype(np.int64)
+        return np.unique((starts[:, None] + np.arange(SAMPLE_RUN)).clip(0, self.rows - 1))
+
+
+def working_dtype(dtype: np.dtype[Any]) -> type[np.float32] | type[np.float64]:
+    """float32 where it holds every value of `dtype`, else float64."""
+    return np.float32 if np.can_cast(dtype, np.float32, casting="safe") else np.float64

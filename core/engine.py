@@ -1,0 +1,150 @@
+"""The compute thread: one thread owns MLX from the first array to the last.
+
+MLX's streams belong to the thread that made them and its compile cache is kept per thread, so every array and every compiled
+function lives on this one. Requests come in through `submit`, events go out through `on_event`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import Cancelled, UserError
+from core.types import Broken, Completed, Event, Failed, Progress, Ready, Request, Stopped
+
+if TYPE_CHECKING:
+    from core.compute.service import Service
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Job:
+    number: int
+    request: Request
+    emit: Callable[[Event], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def poll(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        self.emit(Progress(self.number, self.request.key, stage, done, total))
+
+
+class Engine:
+    """Runs requests one at a time, the most urgent first; a newer request takes the place of an older one of its key.
+
+    Every job ends in exactly one of Completed, Failed, Stopped.
+    """
+
+    def __init__(
+        self, on_event: Callable[[Event], None], device: str | None = None, make: Callable[[], Service] | None = None
+    ) -> None:
+        """`on_event` is called on the compute thread, or on the caller's for a job that never began to run.
+
+        `make` builds the service on the compute thread; tests give their own.
+        """
+        self._emit = on_event
+        self._device = device
+        self._make = make or self._make_service
+        self._wake = threading.Condition()
+        self._pending: list[_Job] = []
+        self._running: _Job | None = None
+        self._count = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="kinscope-compute", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, request: Request) -> int:
+        """Queue `request`, overtaking what is pending or running under its key; return the job's number."""
+        with self._wake:
+            self._count += 1
+            overtaken = self._take(request.key)
+            self._pending.append(_Job(self._count, request, self._emit))
+            number = self._count
+            self._wake.notify()
+        self._stopped(overtaken)
+        return number
+
+    def cancel(self, key: str) -> None:
+        """Stop what is pending or running under `key`; a running job ends at its next chunk."""
+        with self._wake:
+            overtaken = self._take(key)
+        self._stopped(overtaken)
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Cancel everything, end the thread and wait for it."""
+        with self._wake:
+            self._closing = True
+            pending, self._pending = self._pending, []
+            if self._running is not None:
+                self._running.cancelled.set()
+            self._wake.notify()
+        self._stopped(pending)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _take(self, key: str) -> list[_Job]:
+        """Remove pending jobs of `key` and tell a running one to end. Called with the lock held."""
+        if self._running is not None and self._running.request.key == key:
+            self._running.cancelled.set()
+        taken = [job for job in self._pending if job.request.key == key]
+        self._pending = [job for job in self._pending if job.request.key != key]
+        return taken
+
+    def _stopped(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            self._emit(Stopped(job.number, job.request.key))
+
+    def _make_service(self) -> Service:
+        # Here, not at the top: MLX is to be loaded on this thread, and the window need not wait for it.
+        from core.compute.service import Service
+
+        return Service(self._device)
+
+    def _run(self) -> None:
+        try:
+            service = self._make()
+        except Exception as error:
+            if not isinstance(error, UserError):
+                log.exception("the compute thread could not start")
+            self._emit(Broken(error))
+            return
+        self._emit(Ready(service.device))
+        while (job := self._next()) is not None:
+            self._emit(self._outcome(service, job))
+            with self._wake:
+                self._running = None
+        service.close()
+
+    def _next(self) -> _Job | None:
+        with self._wake:
+            while not self._pending and not self._closing:
+                self._wake.wait()
+            if self._closing:
+                return None
+            self._running = min(self._pending, key=lambda job: (job.request.priority, job.number))
+            self._pending.remove(self._running)
+            return self._running
+
+    def _outcome(self, service: Service, job: _Job) -> Event:
+        number, key = job.number, job.request.key
+        try:
+            job.poll()
+            result = service.handle(job.request, job)
+            job.poll()
+        except Cancelled:
+            return Stopped(number, key)
+        except UserError as error:
+            return Failed(number, key, error)
+        except Exception as error:
+            log.exception("%s failed", type(job.request).__name__)
+            return Failed(number, key, error)
+        return Completed(number, key, result)

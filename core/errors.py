@@ -1,0 +1,38 @@
+"""What can go wrong, told apart: a fault of the user's file or machine, a cancelled job, anything else is our bug."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class UserError(Exception):
+    """Something about the user's file or machine. The message is one sentence: what is wrong, where, what to do."""
+
+
+class CompileUnavailable(UserError):
+    """Compiling does not work on this machine; uncompiled computing does."""
+
+
+class Cancelled(Exception):
+    """The job was cancelled, or overtaken by a newer one of its key."""
+
+
+@dataclass(frozen=True)
+class ArrayChoice:
+    """One of several arrays in a file."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({' x '.join(map(str, self.shape))} {self.dtype})"
+
+
+class ChoiceNeeded(UserError):
+    """A file holds several arrays that could be meant; `choices` lists them."""
+
+    def __init__(self, path: str, choices: tuple[ArrayChoice, ...]) -> None:
+        listed = ", ".join(map(str, choices))
+        super().__init__(f"{path} holds {len(choices)} arrays: {listed}. Name the one to open (--array NAME).")
+        self.choices = choices

@@ -1,0 +1,206 @@
+"""Points to pixels: anti-aliased discs added up in linear light, then one tone curve from density to opacity.
+
+Pure functions of an index and a view, NumPy only, meant to run on a worker thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import Floats, Ids
+
+Doubles = NDArray[np.float64]
+
+# Points a cell of the grid holds on average, and the most cells a side.
+CELL_POINTS = 4
+MAX_CELLS = 1024
+# Disc samples accumulated at once: bounds memory at 10 million points.
+BATCH = 1 << 22
+SRGB_STEPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at, in data units, and the picture's size in device pixels. y grows upwards."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+    width: int
+    height: int
+
+    def widened(self, share: float) -> View:
+        """A view with a margin of `share` of its size on each side, at the same scale."""
+        mx, my = round(self.width * share), round(self.height * share)
+        dx, dy = mx * (self.x1 - self.x0) / self.width, my * (self.y1 - self.y0) / self.height
+        return View(
+            self.x0 - dx, self.x1 + dx, self.y0 - dy, self.y1 + dy, self.width + 2 * mx, self.height + 2 * my
+        )
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Device pixels a data unit."""
+        return self.width / (self.x1 - self.x0), self.height / (self.y1 - self.y0)
+
+
+@dataclass(frozen=True, eq=False)
+class PointIndex:
+    """Finite points sorted by the rows of a grid, then by its columns: the same index draws and picks."""
+
+    x: Floats  # (m,)
+    y: Floats  # (m,)
+    rows: Ids  # (m,) row of the data set of each point
+    codes: NDArray[np.uint16]  # (m,) colour of each point
+    bounds: tuple[float, float, float, float]  # x0, x1, y0, y1 of all points
+    cells: int  # a side
+    starts: NDArray[np.int64]  # (cells + 1,) first point of each row of cells
+
+    @property
+    def count(self) -> int:
+        return len(self.x)
+
+    def recoloured(self, codes: NDArray[np.uint16]) -> PointIndex:
+        """The same points with other colours, `codes` given by row of the data set."""
+        return replace(self, codes=codes[self.rows])
+
+    def cell_row(self, y: float) -> int:
+        """The row of cells that holds `y`, clamped to the grid."""
+        _, _, y0, y1 = self.bounds
+        return int(np.clip((y - y0) / (y1 - y0) * self.cells, 0, self.cells - 1))
+
+
+def build_index(coords: Floats, rows: Ids, codes: NDArray[np.uint16]) -> PointIndex:
+    """Index points `coords` (m, 2) of data set rows `rows` (m,); `codes` (n,) are given by row. Non-finite points stay out."""
+    finite = np.isfinite(coords).all(axis=1)
+    coords, rows = coords[finite], rows[finite]
+    x, y = coords[:, 0], coords[:, 1]
+    bounds = (*_padded(x), *_padded(y))
+    cells = int(np.clip(np.sqrt(len(rows) / CELL_POINTS), 1, MAX_CELLS))
+    row, column = _cell(y, bounds[2], bounds[3], cells), _cell(x, bounds[0], bounds[1], cells)
+    order = np.argsort(row * cells + column, kind="stable")
+    starts = np.searchsorted(row[order], np.arange(cells + 1))
+    rows = rows[order]
+    return PointIndex(
+        np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), rows, codes[rows], bounds, cells, starts
+    )
+
+
+def draw(index: PointIndex, view: View, colours: Floats, background: Floats, pixel_ratio: float) -> NDArray[np.uint32]:
+    """The picture (height, width) as 0xffRRGGBB, top row first.
+
+    `colours` (c, 3) and `background` (3,) are linear light. Equal views drawn at a pan's distance show the same pixels: points
+    keep their place on the pixel grid.
+    """
+    density, light = _accumulate(index, view, colours, pixel_ratio)
+    return _tone(density, light, background, index.count)[::-1]
+
+
+def snapped(view: View) -> View:
+    """The view moved by less than a pixel, so that the data's origin falls on a pixel's corner."""
+    sx, sy = view.scale
+    x0, y0 = np.floor(view.x0 * sx + 0.5) / sx, np.floor(view.y0 * sy + 0.5) / sy
+    return replace(view, x0=x0, x1=x0 + view.width / sx, y0=y0, y1=y0 + view.height / sy)
+
+
+def disc_radius(visible: int, pixel_ratio: float) -> float:
+    """Radius of a point in device pixels: 4 for a hundred points, falling smoothly to 0.9 for a million."""
+    return float(np.clip(4.6 - 0.62 * np.log10(max(visible, 10) / 30), 0.9, 4.2)) * pixel_ratio
+
+
+def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: float) -> tuple[Floats, Floats]:
+    """Density (height, width) in points, and light (3, height, width) summed over points."""
+    sx, sy = view.scale
+    # Column first: a zoomed view leaves most points out by one comparison on sorted rows of cells.
+    first, last = index.cell_row(view.y0 - 8 / sy), index.cell_row(view.y1 + 8 / sy)
+    part = slice(int(index.starts[first]), int(index.starts[last + 1]))
+    fx = (index.x[part].astype(np.float64) - view.x0) * sx
+    fy = (index.y[part].astype(np.float64) - view.y0) * sy
+    inside = (fx >= 0) & (fx < view.width) & (fy >= 0) & (fy < view.height)
+    radius = disc_radius(int(np.count_nonzero(inside)), pixel_ratio)
+    margin = int(np.ceil(radius + 0.5)) + 1
+    near = (fx > -margin) & (fx < view.width + margin - 1) & (fy > -margin) & (fy < view.height + margin - 1)
+    fx, fy, codes = fx[near] + margin, fy[near] + margin, index.codes[part][near]
+    width, height = view.width + 2 * margin, view.height + 2 * margin
+    sums = np.zeros((4, height * width), np.float32)
+    taps = (2 * margin - 1) ** 2
+    step = max(1, BATCH // taps)
+    for start in range(0, len(fx), step):
+        _add_discs(sums, fx[start : start + step], fy[start : start + step], codes[start : start + step], colours, radius, width)
+    trimmed = sums.reshape(4, height, width)[:, margin:-margin, margin:-margin]
+    return trimmed[3], trimmed[:3]
+
+
+def _add_discs(
+    sums: Floats, fx: Doubles, fy: Doubles, codes: NDArray[np.uint16], colours: Floats, radius: float, width: int
+) -> None:
+    """Add anti-aliased discs at pixel positions fx, fy to sums (4, pixels): red, green, blue, coverage."""
+    reach = int(np.ceil(radius + 0.5))
+    column, row = np.floor(fx).astype(np.int32), np.floor(fy).astype(np.int32)
+    taps = np.arange(-reach, reach + 1, dtype=np.int32)
+    dx = (taps + 0.5).astype(np.float32) - (fx - column).astype(np.float32)[:, None]
+    dy = (taps + 0.5).astype(np.float32) - (fy - row).astype(np.float32)[:, None]
+    distance = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2)
+    weight = np.clip(radius + 0.5 - distance, 0, 1)
+    pixel = (row[:, None] + taps)[:, :, None] * width + (column[:, None] + taps)[:, None, :]
+    touched = weight > 0
+    point = np.nonzero(touched)[0]
+    pixel, weight = pixel[touched], weight[touched]
+    light = colours[codes]
+    for channel in range(3):
+        sums[channel] += np.bincount(pixel, weight * light[point, channel], sums.shape[1])
+    sums[3] += np.bincount(pixel, weight, sums.shape[1])
+
+
+def _tone(density: Floats, light: Floats, background: Floats, count: int) -> NDArray[np.uint32]:
+    """Blend each pixel's mean colour over the background; opacity grows with the logarithm of density."""
+    height, width = density.shape
+    flat = density.ravel()
+    filled = np.flatnonzero(flat > 1e-3)
+    n = flat[filled]
+    alone = float(np.clip(1.05 - 0.1 * np.log10(max(count, 10)), 0.5, 0.9))  # opacity of a single point
+    top = max(8.0, float(np.quantile(n, 0.998))) if n.size else 8.0
+    crowd = np.log(np.maximum(n, 1.0)) / np.log(top)
+    alpha = np.minimum(n, 1.0) * (alone + (1 - alone) * np.minimum(crowd, 1.0))
+    mean = light.reshape(3, -1)[:, filled] / n
+    blended = background[:, None] + alpha * (mean - background[:, None])
+    picture = np.full(height * width, _pack(_encode(background)[:, None])[0], np.uint32)
+    picture[filled] = _pack(_encode(blended))
+    return picture.reshape(height, width)
+
+
+def _pack(channels: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    packed: NDArray[np.uint32] = 0xFF000000 | channels[0] << 16 | channels[1] << 8 | channels[2]
+    return packed
+
+
+def _srgb_table() -> NDArray[np.uint32]:
+    linear = np.linspace(0, 1, SRGB_STEPS)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(encoded * 255).astype(np.uint32)
+
+
+_SRGB = _srgb_table()
+
+
+def _encode(linear: Floats) -> NDArray[np.uint32]:
+    """Linear light 0 to 1 as sRGB bytes."""
+    return _SRGB[np.clip(linear * (SRGB_STEPS - 1) + 0.5, 0, SRGB_STEPS - 1).astype(np.int32)]
+
+
+def _padded(values: Floats) -> tuple[float, float]:
+    """Lowest and highest value, kept apart where they coincide."""
+    if not len(values):
+        return -1.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        room = max(abs(low), 1.0) * 1e-3
+        return low - room, high + room
+    return low, high
+
+
+def _cell(values: Floats, low: float, high: float, cells: int) -> NDArray[np.int32]:
+    return np.clip((values - np.float32(low)) * np.float32(cells / (high - low)), 0, cells - 1).astype(np.int32)

@@ -1,0 +1,85 @@
+"""Metadata of a data set: named columns, one value a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A text column with at most this many different values, each used twice on average, is worth colouring by.
+MAX_CATEGORIES = 256
+
+Kind = Literal["text", "category", "number"]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column. `values` is float64 for numbers, variable-width strings otherwise."""
+
+    name: str
+    kind: Kind
+    values: NDArray[np.generic]
+    codes: NDArray[np.int32] | None = None  # category of each row, an index into `categories`
+    categories: tuple[str, ...] = ()  # most frequent first
+
+    def text(self, row: int) -> str:
+        value = self.values[row]
+        if self.kind != "number":
+            return str(value)
+        number = float(value)
+        return "" if np.isnan(number) else f"{number:.15g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The columns beside the vectors, and which of them names a row."""
+
+    source: str
+    rows: int
+    columns: tuple[Column, ...]
+
+    @property
+    def label_column(self) -> Column:
+        """The first text column; where all are numbers, the first."""
+        return next((c for c in self.columns if c.kind != "number"), self.columns[0])
+
+    @property
+    def colour_column(self) -> Column | None:
+        """What the map is coloured by at first: the category column with the most values that still has a legend."""
+        categorical = [c for c in self.columns if c.kind == "category"]
+        return max(categorical, key=lambda c: len(c.categories), default=None)
+
+    def label(self, row: int) -> str:
+        return self.label_column.text(row)
+
+    def record(self, row: int) -> list[tuple[str, str]]:
+        return [(c.name, c.text(row)) for c in self.columns]
+
+
+def make_column(name: str, texts: list[str]) -> Column:
+    """A column from its texts: numbers where every filled value is one, categories where values repeat, else text."""
+    numbers = _as_numbers(texts)
+    if numbers is not None:
+        return Column(name, "number", numbers)
+    values = np.array(texts, dtype=np.dtypes.StringDType())
+    counts: dict[str, int] = {}
+    for text in texts:
+        counts[text] = counts.get(text, 0) + 1
+        if len(counts) > MAX_CATEGORIES:
+            return Column(name, "text", values)
+    if len(counts) * 2 > len(texts):
+        return Column(name, "text", values)
+    ordered = sorted(counts, key=lambda t: (-counts[t], t))
+    index = {text: i for i, text in enumerate(ordered)}
+    codes = np.fromiter((index[t] for t in texts), np.int32, len(texts))
+    return Column(name, "category", values, codes, tuple(ordered))
+
+
+def _as_numbers(texts: list[str]) -> NDArray[np.float64] | None:
+    try:
+        numbers = np.array([float(t) if t.strip() else np.nan for t in texts])
+    except ValueError:
+        return None
+    return None if np.all(np.isnan(numbers)) else numbers

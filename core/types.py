@@ -1,0 +1,226 @@
+"""What crosses between the front end and the compute thread: frozen requests and results that hold only NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.dataset import Dataset
+from core.table import Table
+
+Metric = Literal["l2", "cosine", "inner_product"]
+Mode = Literal["compiled", "eager"]
+Exact = Literal["proven", "computed in full"]
+DeviceKind = Literal["metal", "cuda", "cpu"]
+
+METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product")
+MODES: tuple[Mode, ...] = ("compiled", "eager")
+# How many leading components a projection keeps: enough to choose axes from, few enough to fit fast.
+COMPONENTS = 8
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One fenced measurement: every output evaluated, the device idle again."""
+
+    ms: float
+    mode: Mode
+    first: bool  # this call traced, generated code or met these shapes for the first time
+    traces: int  # how many functions this call traced; 0 when all were compiled before
+    bytes_read: int  # bytes of vectors the computation had to read
+    stages: tuple[tuple[str, float], ...] = ()  # (name, ms), in order
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What computes, in words and numbers."""
+
+    kind: DeviceKind
+    name: str
+    budget_bytes: int
+    blas: str
+    compile_problem: str | None  # why compiling cannot work here, or None
+
+    @property
+    def line(self) -> str:
+        label = {"metal": "Metal", "cuda": "CUDA", "cpu": "CPU"}[self.kind]
+        return f"{label} · {self.name} · {self.blas}"
+
+
+# Requests. `key` names what a newer request of the same kind replaces; a lower priority number runs first.
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """Open a file, check it, and draw a first picture from a sample of its rows."""
+
+    path: Path
+    array: str | None = None
+    bfloat16: bool = False
+    centre: bool = True
+    unit_length: bool = False
+    key: str = "load"
+    priority: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateRequest:
+    """Find and read the labels beside the file."""
+
+    dataset: Dataset
+    key: str = "annotate"
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRequest:
+    """Fit the leading components and map every row onto those in `axes`."""
+
+    dataset: Dataset
+    axes: tuple[int, ...] = (0, 1)
+    centre: bool = True
+    unit_length: bool = False
+    mode: Mode = "compiled"
+    key: str = "project"
+    priority: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class InspectRequest:
+    """Pass over all rows and tell which hold NaN or infinity."""
+
+    dataset: Dataset
+    key: str = "inspect"
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursRequest:
+    """The k nearest rows of one row, that row itself left out."""
+
+    dataset: Dataset
+    row: int
+    k: int
+    metric: Metric
+    mode: Mode = "compiled"
+    key: str = "neighbours"
+    priority: int = 0
+
+
+Request = LoadRequest | AnnotateRequest | InspectRequest | ProjectRequest | NeighboursRequest
+
+
+# Results.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The compute thread stands; sent once, before any job."""
+
+    device: DeviceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A first picture from a sample of rows."""
+
+    rows: Ids  # (s,)
+    coords: Floats  # (s, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    dataset: Dataset
+    preview: Preview
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateResult:
+    dataset: Dataset
+    table: Table | None
+    problem: str | None  # a sentence, when labels were found but cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class InspectResult:
+    dataset: Dataset
+    non_finite_rows: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectResult:
+    dataset: Dataset
+    axes: tuple[int, ...]
+    centre: bool
+    unit_length: bool
+    coords: Floats  # (n, len(axes)); NaN in rows that hold NaN or infinity
+    explained: Floats  # (c,) share of the whole variance, one a component
+    non_finite_rows: Ids
+    method: str  # how the components were found, in words
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursResult:
+    dataset: Dataset
+    row: int
+    metric: Metric
+    ids: Ids  # (k,), nearest first
+    distances: NDArray[np.float64]  # (k,): l2 and cosine distance, or the inner product itself
+    exact: Exact
+    asked_k: int  # what was asked for; len(ids) is smaller where the set has fewer rows
+    timing: Timing = field(repr=False)
+
+
+Result = LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult
+
+
+# Events of the compute thread. Every job ends in exactly one of Completed, Failed, Stopped.
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    job: int
+    key: str
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    job: int
+    key: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    job: int
+    key: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Cancelled by the user, or overtaken by a newer request of its key."""
+
+    job: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The compute thread could not start; no job will ever run."""
+
+    error: Exception
+
+
+Event = Ready | Progress | Completed | Failed | Stopped | Broken
