@@ -118,9 +118,7 @@ class Session(AbstractContextManager["Session"]):
                 raise error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._engine.close()
 
     def ask(self, request: Request) -> Result:

@@ -12,7 +12,7 @@ def nearest(index: PointIndex, x: float, y: float, scale: tuple[float, float], r
     sx, sy = abs(scale[0]), abs(scale[1])
     if not index.count:
         return None
-    first, last = index.cell_row(y - reach / sy), index.cell_row(y + reach / sy)
+    first, last = index.cell_rows(y - reach / sy, y + reach / sy)
     best, best_square = None, reach * reach
     for row in range(first, last + 1):
         start, stop = index.starts[row], index.starts[row + 1]

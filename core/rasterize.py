@@ -19,6 +19,8 @@ CELL_POINTS = 4
 MAX_CELLS = 1024
 # Disc samples accumulated at once: bounds memory at 10 million points.
 BATCH = 1 << 22
+# Points on one pixel from which only their mean colour shows.
+CROWD = 24.0
 SRGB_STEPS = 4096
 
 
@@ -37,9 +39,7 @@ class View:
         """A view with a margin of `share` of its size on each side, at the same scale."""
         mx, my = round(self.width * share), round(self.height * share)
         dx, dy = mx * (self.x1 - self.x0) / self.width, my * (self.y1 - self.y0) / self.height
-        return View(
-            self.x0 - dx, self.x1 + dx, self.y0 - dy, self.y1 + dy, self.width + 2 * mx, self.height + 2 * my
-        )
+        return View(self.x0 - dx, self.x1 + dx, self.y0 - dy, self.y1 + dy, self.width + 2 * mx, self.height + 2 * my)
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -67,10 +67,11 @@ class PointIndex:
         """The same points with other colours, `codes` given by row of the data set."""
         return replace(self, codes=codes[self.rows])
 
-    def cell_row(self, y: float) -> int:
-        """The row of cells that holds `y`, clamped to the grid."""
+    def cell_rows(self, low: float, high: float) -> tuple[int, int]:
+        """First and last row of cells that may hold a y from `low` to `high`; one more each side covers rounding."""
         _, _, y0, y1 = self.bounds
-        return int(np.clip((y - y0) / (y1 - y0) * self.cells, 0, self.cells - 1))
+        first, last = np.floor((np.array([low, high]) - y0) / (y1 - y0) * self.cells)
+        return int(np.clip(first - 1, 0, self.cells - 1)), int(np.clip(last + 1, 0, self.cells - 1))
 
 
 def build_index(coords: Floats, rows: Ids, codes: NDArray[np.uint16]) -> PointIndex:
@@ -84,9 +85,7 @@ def build_index(coords: Floats, rows: Ids, codes: NDArray[np.uint16]) -> PointIn
     order = np.argsort(row * cells + column, kind="stable")
     starts = np.searchsorted(row[order], np.arange(cells + 1))
     rows = rows[order]
-    return PointIndex(
-        np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), rows, codes[rows], bounds, cells, starts
-    )
+    return PointIndex(np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), rows, codes[rows], bounds, cells, starts)
 
 
 def draw(index: PointIndex, view: View, colours: Floats, background: Floats, pixel_ratio: float) -> NDArray[np.uint32]:
@@ -95,8 +94,8 @@ def draw(index: PointIndex, view: View, colours: Floats, background: Floats, pix
     `colours` (c, 3) and `background` (3,) are linear light. Equal views drawn at a pan's distance show the same pixels: points
     keep their place on the pixel grid.
     """
-    density, light = _accumulate(index, view, colours, pixel_ratio)
-    return _tone(density, light, background, index.count)[::-1]
+    layers = _accumulate(index, view, colours, pixel_ratio)
+    return _tone(layers, background, index.count)[::-1]
 
 
 def snapped(view: View) -> View:
@@ -107,15 +106,24 @@ def snapped(view: View) -> View:
 
 
 def disc_radius(visible: int, pixel_ratio: float) -> float:
-    """Radius of a point in device pixels: 4 for a hundred points, falling smoothly to 0.9 for a million."""
-    return float(np.clip(4.6 - 0.62 * np.log10(max(visible, 10) / 30), 0.9, 4.2)) * pixel_ratio
+    """Radius of a point in device pixels: 4 for a hundred points, falling smoothly to 0.8 for two million."""
+    return float(np.clip(4.4 - 0.75 * np.log10(max(visible, 10) / 30), 0.8, 4.2)) * pixel_ratio
 
 
-def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: float) -> tuple[Floats, Floats]:
-    """Density (height, width) in points, and light (3, height, width) summed over points."""
+@dataclass(frozen=True, eq=False)
+class _Layers:
+    """What has been added up for each pixel of a picture, flat."""
+
+    light: Floats  # (3, pixels) summed over points
+    density: Floats  # (pixels,) in points
+    top: Floats  # (3, pixels) light of the point drawn last
+    cover: Floats  # (pixels,) how much of the pixel that point covers
+    width: int
+
+
+def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: float) -> _Layers:
     sx, sy = view.scale
-    # Column first: a zoomed view leaves most points out by one comparison on sorted rows of cells.
-    first, last = index.cell_row(view.y0 - 8 / sy), index.cell_row(view.y1 + 8 / sy)
+    first, last = index.cell_rows(view.y0 - 8 / sy, view.y1 + 8 / sy)
     part = slice(int(index.starts[first]), int(index.starts[last + 1]))
     fx = (index.x[part].astype(np.float64) - view.x0) * sx
     fy = (index.y[part].astype(np.float64) - view.y0) * sy
@@ -125,19 +133,34 @@ def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: flo
     near = (fx > -margin) & (fx < view.width + margin - 1) & (fy > -margin) & (fy < view.height + margin - 1)
     fx, fy, codes = fx[near] + margin, fy[near] + margin, index.codes[part][near]
     width, height = view.width + 2 * margin, view.height + 2 * margin
-    sums = np.zeros((4, height * width), np.float32)
+    pixels = height * width
+    layers = _Layers(
+        np.zeros((3, pixels), np.float32),
+        np.zeros(pixels, np.float32),
+        np.zeros((3, pixels), np.float32),
+        np.zeros(pixels, np.float32),
+        width,
+    )
     taps = (2 * margin - 1) ** 2
     step = max(1, BATCH // taps)
     for start in range(0, len(fx), step):
-        _add_discs(sums, fx[start : start + step], fy[start : start + step], codes[start : start + step], colours, radius, width)
-    trimmed = sums.reshape(4, height, width)[:, margin:-margin, margin:-margin]
-    return trimmed[3], trimmed[:3]
+        part = slice(start, start + step)
+        _add_discs(layers, fx[part], fy[part], colours[codes[part]], radius)
+    return _trimmed(layers, margin)
 
 
-def _add_discs(
-    sums: Floats, fx: Doubles, fy: Doubles, codes: NDArray[np.uint16], colours: Floats, radius: float, width: int
-) -> None:
-    """Add anti-aliased discs at pixel positions fx, fy to sums (4, pixels): red, green, blue, coverage."""
+def _trimmed(layers: _Layers, margin: int) -> _Layers:
+    """The layers without a margin all around."""
+
+    def cut(layer: Floats) -> Floats:
+        inner = layer.reshape(*layer.shape[:-1], -1, layers.width)[..., margin:-margin, margin:-margin]
+        return inner.reshape(*layer.shape[:-1], -1)
+
+    return _Layers(cut(layers.light), cut(layers.density), cut(layers.top), cut(layers.cover), layers.width - 2 * margin)
+
+
+def _add_discs(layers: _Layers, fx: Doubles, fy: Doubles, light: Floats, radius: float) -> None:
+    """Add anti-aliased discs of `light` (p, 3) at pixel positions fx, fy."""
     reach = int(np.ceil(radius + 0.5))
     column, row = np.floor(fx).astype(np.int32), np.floor(fy).astype(np.int32)
     taps = np.arange(-reach, reach + 1, dtype=np.int32)
@@ -145,31 +168,37 @@ def _add_discs(
     dy = (taps + 0.5).astype(np.float32) - (fy - row).astype(np.float32)[:, None]
     distance = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2)
     weight = np.clip(radius + 0.5 - distance, 0, 1)
-    pixel = (row[:, None] + taps)[:, :, None] * width + (column[:, None] + taps)[:, None, :]
+    pixel = (row[:, None] + taps)[:, :, None] * layers.width + (column[:, None] + taps)[:, None, :]
     touched = weight > 0
     point = np.nonzero(touched)[0]
     pixel, weight = pixel[touched], weight[touched]
-    light = colours[codes]
+    pixels = len(layers.density)
     for channel in range(3):
-        sums[channel] += np.bincount(pixel, weight * light[point, channel], sums.shape[1])
-    sums[3] += np.bincount(pixel, weight, sums.shape[1])
+        shade = light[point, channel]
+        layers.light[channel] += np.bincount(pixel, weight * shade, pixels)
+        layers.top[channel][pixel] = shade  # of several points on a pixel, the last stays
+    layers.density[:] += np.bincount(pixel, weight, pixels)
+    layers.cover[pixel] = weight
 
 
-def _tone(density: Floats, light: Floats, background: Floats, count: int) -> NDArray[np.uint32]:
-    """Blend each pixel's mean colour over the background; opacity grows with the logarithm of density."""
-    height, width = density.shape
-    flat = density.ravel()
-    filled = np.flatnonzero(flat > 1e-3)
-    n = flat[filled]
-    alone = float(np.clip(1.05 - 0.1 * np.log10(max(count, 10)), 0.5, 0.9))  # opacity of a single point
+def _tone(layers: _Layers, background: Floats, count: int) -> NDArray[np.uint32]:
+    """Blend over the background; opacity grows with the logarithm of density.
+
+    Where few points meet, the one on top shows, as a crisp dot; where many do, their mean colour.
+    """
+    filled = np.flatnonzero(layers.density > 1e-3)
+    n = layers.density[filled]
+    alone = float(np.clip(1.1 - 0.1 * np.log10(max(count, 10)), 0.5, 0.95))  # opacity of a single point
     top = max(8.0, float(np.quantile(n, 0.998))) if n.size else 8.0
-    crowd = np.log(np.maximum(n, 1.0)) / np.log(top)
-    alpha = np.minimum(n, 1.0) * (alone + (1 - alone) * np.minimum(crowd, 1.0))
-    mean = light.reshape(3, -1)[:, filled] / n
+    crowd = np.log(np.maximum(n, 1.0))
+    alpha = np.minimum(n, 1.0) * (alone + (1 - alone) * np.minimum(crowd / np.log(top), 1.0))
+    mean = layers.light[:, filled] / n
+    crisp = np.clip(1.0 - crowd / np.log(CROWD), 0.0, 1.0) * layers.cover[filled]
+    mean += crisp * (layers.top[:, filled] - mean)
     blended = background[:, None] + alpha * (mean - background[:, None])
-    picture = np.full(height * width, _pack(_encode(background)[:, None])[0], np.uint32)
+    picture = np.full(len(layers.density), _pack(_encode(background)[:, None])[0], np.uint32)
     picture[filled] = _pack(_encode(blended))
-    return picture.reshape(height, width)
+    return picture.reshape(-1, layers.width)
 
 
 def _pack(channels: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -38,8 +38,7 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float], seed:
         return None
     generator = np.random.default_rng(seed)
     tops, bottoms = (
-        np.median(generator.choice(np.asarray(values), (RESAMPLES, len(values))), axis=1)
-        for values in (numerator, denominator)
+        np.median(generator.choice(np.asarray(values), (RESAMPLES, len(values))), axis=1) for values in (numerator, denominator)
     )
     low, high = np.quantile(tops / bottoms, [0.025, 0.975])
     return Ratio(median(numerator) / median(denominator), float(low), float(high))

@@ -3,4 +3,5 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+ICONS = FOLDER / "icons"
 SAMPLE = FOLDER / "samples" / "concepts.npy"

@@ -271,9 +271,9 @@ class NearestRows:
 class FlatIndex:
     """An exact index over vectors that are handed to it, after FAISS's IndexFlat.
 
-        index = FlatIndex(128, "cosine")
-        index.add(x)                            # (n, 128); rows are numbered in the order they come
-        distances, ids = index.search(q, 10)    # (q, 10) each
+    index = FlatIndex(128, "cosine")
+    index.add(x)                            # (n, 128); rows are numbered in the order they come
+    distances, ids = index.search(q, 10)    # (q, 10) each
     """
 
     def __init__(self, d: int, metric: Metric = "l2", device: DeviceInfo | None = None) -> None:

@@ -55,9 +55,7 @@ def total(
 
 
 @pair
-def gram(
-    data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
-) -> mx.array:
+def gram(data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool) -> mx.array:
     """AᵀA of the standardised rows of a chunk, (d, d)."""
     x = standardise.function(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
     return x @ x.T if columns else x.T @ x
@@ -115,9 +113,7 @@ class Projector:
         share = np.maximum(values, 0.0) / whole if whole > 0 else np.zeros_like(values)
         return Fit((v * fix_signs(v)).astype(np.float32), share.astype(np.float32), mean, self.unit, method)
 
-    def transform(
-        self, fit: Fit, axes: tuple[int, ...], poll: Poll = no_poll, report: Report = no_report
-    ) -> Floats:
+    def transform(self, fit: Fit, axes: tuple[int, ...], poll: Poll = no_poll, report: Report = no_report) -> Floats:
         """All rows on the chosen components, (n, len(axes)) in the file's units; NaN for rows that were left out."""
         out = np.full((self.vectors.source.rows, len(axes)), np.nan, np.float32)
         v = mx.array(fit.components[:, list(axes)])

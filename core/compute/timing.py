@@ -45,7 +45,9 @@ class Stopwatch:
         self._ms = (perf_counter() - self._start) * 1e3
 
     def timing(self, bytes_read: int) -> Timing:
-        return Timing(self._ms, self._mode, self._observation.first, self._observation.traces, bytes_read, tuple(self._stages.items()))
+        return Timing(
+            self._ms, self._mode, self._observation.first, self._observation.traces, bytes_read, tuple(self._stages.items())
+        )
 
 
 @contextmanager

@@ -59,9 +59,7 @@ def check_vectors(header: Header, where: str) -> None:
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
         raise UserError(f"{where} holds {dtype} values; real numbers of at most 64 bits are needed.")
     if len(shape) != 2:
-        raise UserError(
-            f"{where} holds a {len(shape)}-d array of shape {shape}; vectors are a 2-d array (rows, dimensions)."
-        )
+        raise UserError(f"{where} holds a {len(shape)}-d array of shape {shape}; vectors are a 2-d array (rows, dimensions).")
     if any(extent < 0 for extent in shape):
         raise UserError(f"{where} has a damaged .npy header (negative shape {shape}); save the vectors again.")
     if shape[0] == 0:

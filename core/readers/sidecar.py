@@ -27,9 +27,7 @@ def read_sidecar(path: Path, rows: int) -> Table:
         raise UserError(f"The labels in {path} cannot be read ({error.strerror}); shown without labels.") from None
     lines = _parse(text, path.suffix, rows)
     if len(lines) not in (rows, rows + 1):
-        raise UserError(
-            f"The labels in {path} have {len(lines):,} lines, the vectors {rows:,} rows; shown without labels."
-        )
+        raise UserError(f"The labels in {path} have {len(lines):,} lines, the vectors {rows:,} rows; shown without labels.")
     has_header = len(lines) == rows + 1
     width = max(len(line) for line in lines)
     names = lines[0] if has_header else []

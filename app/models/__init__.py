@@ -1,0 +1,1 @@
+"""What the views show: plain state with change signals, no widgets."""

@@ -1,0 +1,66 @@
+"""Settings kept between starts, with a version. A field that cannot be read falls back to its default alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtCore import QByteArray, QSettings
+
+VERSION = 1
+MAX_RECENT = 10
+
+ThemeChoice = Literal["system", "dark", "light"]
+
+
+class Settings:
+    def __init__(self, store: QSettings) -> None:
+        self._store = store
+        if self._number("version", VERSION) != VERSION:
+            store.clear()  # written by a later release: its layout of docks would not fit
+        store.setValue("version", VERSION)
+
+    @property
+    def theme(self) -> ThemeChoice:
+        value = self._store.value("theme", "system")
+        return value if value in ("system", "dark", "light") else "system"
+
+    @theme.setter
+    def theme(self, value: ThemeChoice) -> None:
+        self._store.setValue("theme", value)
+
+    @property
+    def recent(self) -> list[Path]:
+        """Files opened before, newest first."""
+        value = self._store.value("recent", [])
+        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return [Path(str(text)) for text in texts]
+
+    def remember(self, path: Path) -> None:
+        others = [other for other in self.recent if other != path]
+        self._store.setValue("recent", [str(p) for p in [path, *others][:MAX_RECENT]])
+
+    def forget_recent(self) -> None:
+        self._store.remove("recent")
+
+    @property
+    def geometry(self) -> QByteArray | None:
+        return self._bytes("geometry")
+
+    @property
+    def docks(self) -> QByteArray | None:
+        return self._bytes("docks")
+
+    def save_window(self, geometry: QByteArray, docks: QByteArray) -> None:
+        self._store.setValue("geometry", geometry)
+        self._store.setValue("docks", docks)
+
+    def _bytes(self, key: str) -> QByteArray | None:
+        value = self._store.value(key)
+        return value if isinstance(value, QByteArray) else None
+
+    def _number(self, key: str, default: int) -> int:
+        try:
+            return int(str(self._store.value(key, default)))
+        except ValueError:
+            return default

@@ -1,0 +1,232 @@
+"""The neighbours: the query on top with all its fields, below it a table of rank, label, row and distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.figures import figure
+from app.models.dataset import DatasetModel
+from app.models.neighbours import METRIC_NAMES, NeighboursModel
+from app.models.selection import SelectionModel
+from app.theme import DARK, Theme
+from core.types import Metric
+
+RANK, LABEL, ROW, DISTANCE = range(4)
+DISTANCE_NAMES: dict[Metric, str] = {"l2": "Distance", "cosine": "Cosine dist.", "inner_product": "Product"}
+BAR_ROLE = Qt.ItemDataRole.UserRole
+EMPTY = "Click a point on the map: its nearest neighbours are listed here."
+Index = QModelIndex | QPersistentModelIndex
+
+
+class NeighboursTable(QAbstractTableModel):
+    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel) -> None:
+        super().__init__()
+        self._dataset, self._neighbours = dataset, neighbours
+        neighbours.changed.connect(self._reset)
+        dataset.annotated.connect(self._reset)
+
+    def _reset(self) -> None:
+        self.beginResetModel()
+        self.endResetModel()
+
+    def row_of(self, index: Index) -> int | None:
+        """The data set row in a line of the table."""
+        result = self._neighbours.result
+        return None if result is None or index.row() >= len(result.ids) else int(result.ids[index.row()])
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        result = self._neighbours.result
+        return 0 if parent.isValid() or result is None else len(result.ids)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else 4
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and section != LABEL:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        return ("#", "Label", "Row", DISTANCE_NAMES[self._neighbours.metric])[section]
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        result = self._neighbours.result
+        if result is None or not index.isValid():
+            return None
+        rank, column = index.row(), index.column()
+        row, distance = int(result.ids[rank]), float(result.distances[rank])
+        if role == Qt.ItemDataRole.DisplayRole:
+            return (str(rank + 1), self._dataset.label(row), f"{row:,}", figure(distance))[column]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
+        if role == Qt.ItemDataRole.TextAlignmentRole and column != LABEL:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == BAR_ROLE:
+            largest = float(abs(result.distances).max())
+            return abs(distance) / largest if largest else 0.0
+        return None
+
+
+class DistanceBar(QStyledItemDelegate):
+    """The figure over a bar as long as the distance, against the farthest shown."""
+
+    theme = DARK
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        share = index.data(BAR_ROLE)
+        if share is not None:
+            colour = QColor(self.theme.accent)
+            colour.setAlphaF(0.28)
+            area = QRectF(option.rect).adjusted(4, 4, -4, -4)
+            area.setWidth(area.width() * float(share))
+            painter.fillRect(area, colour)
+        super().paint(painter, option, index)
+
+
+class NeighboursView(QWidget):
+    picked = Signal(int)
+    back = Signal()
+    forward = Signal()
+
+    def __init__(self, dataset: DatasetModel, selection: SelectionModel, neighbours: NeighboursModel) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._dataset, self._selection, self._neighbours = dataset, selection, neighbours
+        self._title = QLabel()
+        self._title.setObjectName("query")
+        self._title.setWordWrap(True)
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._note = QLabel(EMPTY)
+        self._note.setObjectName("dim")
+        self._note.setWordWrap(True)
+        self._back, self._forward = self._arrow("‹", "Back (Alt+Left)"), self._arrow("›", "Forward (Alt+Right)")
+        self._back.clicked.connect(self.back)
+        self._forward.clicked.connect(self.forward)
+        self._record = QScrollArea()
+        self._table = QTableView()
+        self._bar = DistanceBar(self)
+        self.table_model = NeighboursTable(dataset, neighbours)
+        self._build()
+        selection.changed.connect(self._show_query)
+        dataset.annotated.connect(self._show_query)
+        neighbours.changed.connect(self._show_note)
+        self._table.clicked.connect(self._on_clicked)
+        self._table.activated.connect(self._on_clicked)
+        self._show_query()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._bar.theme = theme
+        self._table.viewport().update()
+
+    def _arrow(self, text: str, tip: str) -> QToolButton:
+        button = QToolButton()
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setAutoRaise(True)
+        return button
+
+    def _build(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self._title, 1)
+        top.addWidget(self._back, 0, Qt.AlignmentFlag.AlignTop)
+        top.addWidget(self._forward, 0, Qt.AlignmentFlag.AlignTop)
+        self._record.setWidgetResizable(True)
+        self._record.setFrameShape(QFrame.Shape.NoFrame)
+        self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        table = self._table
+        table.setModel(self.table_model)
+        table.setItemDelegateForColumn(DISTANCE, self._bar)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setFrameShape(QFrame.Shape.NoFrame)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(26)
+        table.setAccessibleName("Neighbours")
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(LABEL, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(24)
+        for column, width in ((RANK, 34), (ROW, 64), (DISTANCE, 96)):
+            table.setColumnWidth(column, width)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 4, 4, 8)
+        layout.setSpacing(6)
+        layout.addLayout(top)
+        layout.addWidget(self._record)
+        layout.addWidget(self._note)
+        layout.addWidget(table, 1)
+
+    def sizeHint(self) -> QSize:
+        return QSize(340, 500)
+
+    def _show_query(self) -> None:
+        row = self._selection.row
+        self._back.setEnabled(self._selection.can_go_back)
+        self._forward.setEnabled(self._selection.can_go_forward)
+        for widget in (self._title, self._back, self._forward, self._record, self._table):
+            widget.setVisible(row is not None)
+        form_holder = QWidget()
+        form = QFormLayout(form_holder)
+        form.setContentsMargins(0, 0, 8, 0)
+        form.setHorizontalSpacing(12)
+        form.setVerticalSpacing(3)
+        if row is not None:
+            self._title.setText(self._dataset.label(row))
+            for name, text in [("row", f"{row:,}"), *self._dataset.record(row)]:
+                key, value = QLabel(name), QLabel(text)
+                key.setObjectName("dim")
+                key.setAlignment(Qt.AlignmentFlag.AlignTop)
+                value.setWordWrap(True)
+                value.setTextFormat(Qt.TextFormat.PlainText)
+                value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+                form.addRow(key, value)
+        self._record.setWidget(form_holder)
+        self._record.setMaximumHeight(min(form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160, 190) + 4)
+        self._show_note()
+
+    def _show_note(self) -> None:
+        result = self._neighbours.result
+        if self._selection.row is None:
+            self._note.setText(EMPTY)
+        elif result is None or result.row != self._selection.row:
+            self._note.setText("Searching…")
+        else:
+            mode = "compiled" if result.timing.mode == "compiled" else "uncompiled"
+            first = ", first call" if result.timing.first else ""
+            self._note.setText(
+                f"{len(result.ids)} nearest by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
+                f"{figure(result.timing.ms)} ms {mode}{first}"
+            )
+            self._note.setToolTip(
+                "Proven: no row that was left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
+                "Computed in full: the bound could not tell, so every row in question was computed directly."
+            )
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        if (row := self.table_model.row_of(index)) is not None:
+            self.picked.emit(row)

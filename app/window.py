@@ -1,0 +1,332 @@
+"""The window: docks, menus, toolbar, and which view hears whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QFileDialog,
+    QInputDialog,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QSpinBox,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
+
+from app.actions import ACTIONS, Condition
+from app.controller import Controller
+from app.figures import size
+from app.models.neighbours import METRIC_NAMES
+from app.settings import ThemeChoice
+from app.theme import DARK, LIGHT, style_sheet
+from app.views.activity import ActivityView
+from app.views.legend import LegendView
+from app.views.map import MapView
+from app.views.neighbours import NeighboursView
+from app.views.notice_bar import NoticeBar
+from app.views.projection import ProjectionView
+from app.views.switch import CompileSwitch
+from app.views.timings import TimingsView
+from core.errors import ArrayChoice
+from core.readers import SUFFIXES
+from resources import SAMPLE
+
+DOCKS_VERSION = 1
+MAX_K = 1000
+
+
+class Window(QMainWindow):
+    def __init__(self, controller: Controller, theme: ThemeChoice | None = None) -> None:
+        """`theme` overrides the setting for this run only."""
+        super().__init__()
+        self._controller = controller
+        self._theme_override = theme
+        self.setWindowTitle("Kinscope")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        c = controller
+        self.map = MapView(c.dataset, c.projection, c.selection, c.neighbours)
+        self.projection = ProjectionView(c.projection)
+        self.legend = LegendView(c.dataset)
+        self.neighbours = NeighboursView(c.dataset, c.selection, c.neighbours)
+        self.timings = TimingsView(c.timings)
+        self.activity = ActivityView(c.jobs)
+        self.notice = NoticeBar(self.map)
+        self.compile_switch = CompileSwitch()
+        self.metric_box, self.k_box = QComboBox(), QSpinBox()
+        self._file, self._device = QLabel(), QLabel("Starting the compute thread…")
+        self._actions: dict[str, QAction] = {}
+        self._menus: dict[str, QMenu] = {}
+        self._recent = QMenu("Open &recent", self)
+        self.setCentralWidget(self.map)
+        self._build_actions()
+        self._build_docks()
+        self._build_menus()
+        self._build_toolbar()
+        self.statusBar().addWidget(self._device)
+        self.statusBar().addPermanentWidget(self.activity)
+        self._connect()
+        self.apply_theme()
+        self._restore()
+        self._update_state()
+
+    def action(self, id: str) -> QAction:
+        return self._actions[id]
+
+    # Building
+
+    def _build_actions(self) -> None:
+        c = self._controller
+        slots = {
+            "open": self._open_dialog,
+            "sample": lambda: c.open(SAMPLE),
+            "bfloat16": c.reopen_as_bfloat16,
+            "screenshot": self._picture_dialog,
+            "quit": self.close,
+            "back": c.selection.back,
+            "forward": c.selection.forward,
+            "clear": c.selection.clear,
+            "compile": lambda: c.set_compiled(c.mode == "eager"),
+            "race": c.race,
+            "cancel": c.cancel,
+            "fit": self.map.fit,
+            "zoom_in": lambda: self.map.zoom(1.25),
+            "zoom_out": lambda: self.map.zoom(0.8),
+        }
+        for spec in ACTIONS:
+            action = QAction(spec.title, self)
+            action.setShortcut(QKeySequence(spec.shortcut))
+            action.setToolTip(" ".join(filter(None, [spec.about, f"({spec.shortcut})" if spec.shortcut else ""])))
+            action.setCheckable(spec.id == "compile")
+            action.triggered.connect(slots[spec.id])
+            self.addAction(action)
+            self._actions[spec.id] = action
+
+    def _build_docks(self) -> None:
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        bottom = Qt.DockWidgetArea.BottomDockWidgetArea
+        self._docks = [
+            self._dock("Projection", self.projection, left),
+            self._dock("Colours", self.legend, left),
+            self._dock("Neighbours", self.neighbours, right),
+            self._dock("Timings", self.timings, bottom),
+        ]
+        self.setCorner(Qt.Corner.BottomLeftCorner, left)
+        self.setCorner(Qt.Corner.BottomRightCorner, bottom)
+        self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
+        self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
+        self.resizeDocks([self._docks[3]], [210], Qt.Orientation.Vertical)
+
+    def _dock(self, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _build_menus(self) -> None:
+        for spec in ACTIONS:
+            menu = self._menu(spec.menu)
+            menu.addAction(self._actions[spec.id])
+            if spec.id == "sample":
+                menu.addMenu(self._recent)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        view = self._menu("&View")
+        view.addSeparator()
+        for dock in self._docks:
+            view.addAction(dock.toggleViewAction())
+        view.addSeparator()
+        themes = QActionGroup(self)
+        for title, choice in (("Follow the &system", "system"), ("&Dark", "dark"), ("&Light", "light")):
+            action = QAction(title, themes, checkable=True)
+            action.setChecked(self._controller.settings.theme == choice)
+            action.triggered.connect(lambda _=False, choice=choice: self._choose_theme(choice))
+            view.addAction(action)
+
+    def _menu(self, title: str) -> QMenu:
+        if title not in self._menus:
+            self._menus[title] = self.menuBar().addMenu(title)
+        return self._menus[title]
+
+    def _build_toolbar(self) -> None:
+        bar = QToolBar("Main")
+        bar.setObjectName("Main")
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.addToolBar(bar)
+        opener = QToolButton()
+        opener.setDefaultAction(self._actions["open"])
+        opener.setText("Open…")
+        bar.addWidget(opener)
+        self._file.setTextFormat(Qt.TextFormat.PlainText)
+        self._file.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._file.setMinimumWidth(40)
+        self._file.setIndent(8)
+        bar.addWidget(self._file)
+        for metric, name in METRIC_NAMES.items():
+            self.metric_box.addItem(name, metric)
+        self.metric_box.setCurrentIndex(self.metric_box.findData(self._controller.neighbours.metric))
+        self.metric_box.setToolTip("How the distance between vectors is measured")
+        self.metric_box.setAccessibleName("Metric")
+        self.k_box.setRange(1, MAX_K)
+        self.k_box.setValue(self._controller.neighbours.k)
+        self.k_box.setPrefix("k ")
+        self.k_box.setKeyboardTracking(False)
+        self.k_box.setToolTip("How many neighbours")
+        self.k_box.setAccessibleName("Number of neighbours")
+        for widget in (self.metric_box, self.k_box, self.compile_switch):
+            bar.addWidget(widget)
+
+    def _connect(self) -> None:
+        c = self._controller
+        c.notices.attach(self.notice.show_notice)
+        c.device_known.connect(self._update_state)
+        c.mode_changed.connect(self._update_state)
+        c.choice_needed.connect(self._choose_array)
+        for signal in (c.dataset.opened, c.dataset.checked, c.selection.changed, c.jobs.changed):
+            signal.connect(self._update_state)
+        self.map.picked.connect(c.select)
+        self.neighbours.picked.connect(c.select)
+        self.neighbours.back.connect(c.selection.back)
+        self.neighbours.forward.connect(c.selection.forward)
+        self.projection.axes_wanted.connect(lambda x, y: c.set_projection(axes=(x, y)))
+        self.projection.centre_wanted.connect(lambda on: c.set_projection(centre=on))
+        self.projection.unit_length_wanted.connect(lambda on: c.set_projection(unit_length=on))
+        self.legend.column_wanted.connect(c.dataset.colour_by)
+        self.timings.race_wanted.connect(c.race)
+        self.timings.stop_wanted.connect(c.stop_race)
+        self.activity.cancel_wanted.connect(c.cancel)
+        self.compile_switch.clicked.connect(c.set_compiled)
+        self.metric_box.activated.connect(lambda i: c.set_metric(self.metric_box.itemData(i)))
+        self.k_box.valueChanged.connect(c.set_k)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self.apply_theme)
+
+    # State
+
+    def _update_state(self) -> None:
+        """Show what is: the file, the device, the switch, what can be done now."""
+        c = self._controller
+        dataset = c.dataset.dataset
+        if dataset is not None:
+            left_out = 0 if c.dataset.non_finite_rows is None else len(c.dataset.non_finite_rows)
+            missing = f" · {left_out:,} rows left out (NaN or infinity)" if left_out else ""
+            self._file.setText(
+                f"{dataset.name}   {dataset.rows:,} × {dataset.dims:,} {dataset.dtype_name} · {size(dataset.bytes)}{missing}"
+            )
+            self._file.setToolTip(str(dataset.path))
+            self.setWindowTitle(f"{dataset.name} — Kinscope")
+        if c.device is not None:
+            self._device.setText(c.device.line)
+            self._device.setToolTip(f"Vectors may take {c.device.budget_bytes / 1e9:.1f} GB of memory here")
+        problem = c.compile_problem
+        with QSignalBlocker(self.compile_switch):
+            self.compile_switch.setChecked(c.mode == "compiled")
+        self.compile_switch.setEnabled(problem is None)
+        self.compile_switch.setToolTip(problem or f"{self._actions['compile'].toolTip()}")
+        self._actions["compile"].setChecked(c.mode == "compiled")
+        self.timings.allow_race(c.selection.row is not None and problem is None)
+        states: dict[Condition, bool] = {
+            "always": True,
+            "data": dataset is not None,
+            "query": c.selection.row is not None,
+            "back": c.selection.can_go_back,
+            "forward": c.selection.can_go_forward,
+            "busy": not c.jobs.idle,
+            "compiler": problem is None,
+            "uint16": dataset is not None and dataset.dtype_name == "uint16",
+        }
+        for spec in ACTIONS:
+            self._actions[spec.id].setEnabled(states[spec.enabled])
+
+    def apply_theme(self) -> None:
+        choice = self._theme_override or self._controller.settings.theme
+        system_dark = QGuiApplication.styleHints().colorScheme() != Qt.ColorScheme.Light
+        theme = DARK if choice == "dark" or (choice == "system" and system_dark) else LIGHT
+        cast(QApplication, QApplication.instance()).setStyleSheet(style_sheet(theme))
+        for view in (
+            self.map,
+            self.projection,
+            self.legend,
+            self.neighbours,
+            self.timings,
+            self.notice,
+            self.compile_switch,
+        ):
+            view.set_theme(theme)
+
+    def _choose_theme(self, choice: ThemeChoice) -> None:
+        self._controller.settings.theme = choice
+        self._theme_override = None
+        self.apply_theme()
+
+    def _restore(self) -> None:
+        settings = self._controller.settings
+        self.resize(1440, 900)
+        if settings.geometry is not None:
+            self.restoreGeometry(settings.geometry)
+        if settings.docks is not None:
+            self.restoreState(settings.docks, DOCKS_VERSION)
+
+    # Opening
+
+    def _open_dialog(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Open vectors", "", f"Vectors ({patterns});;All files (*)")
+        if name:
+            self._controller.open(Path(name))
+
+    def _picture_dialog(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save a picture", "kinscope.png", "PNG (*.png)")
+        if name and not self.grab().save(name):
+            self._controller.notices.problem(f"{name} cannot be written; choose another place.")
+
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        recent = self._controller.settings.recent
+        for path in recent:
+            self._recent.addAction(str(path), lambda path=path: self._controller.open(path))
+        if recent:
+            self._recent.addSeparator()
+            self._recent.addAction("Clear the list", self._controller.settings.forget_recent)
+        else:
+            self._recent.addAction("No file opened yet").setEnabled(False)
+
+    def _choose_array(self, path: Path, choices: tuple[ArrayChoice, ...]) -> None:
+        names = [str(choice) for choice in choices]
+        text, chosen = QInputDialog.getItem(self, "Which array?", f"{path.name} holds several arrays:", names, 0, False)
+        if chosen:
+            self._controller.open(path, choices[names.index(text)].name)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self._controller.open(Path(files[0]))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._controller.settings.save_window(self.saveGeometry(), self.saveState(DOCKS_VERSION))
+        self.map.close_renderer()
+        self._controller.close()
+        super().closeEvent(event)
