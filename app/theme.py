@@ -85,7 +85,8 @@ def style_sheet(theme: Theme) -> str:
     QMainWindow::separator:hover {{ background: {t.line}; }}
     QWidget {{ color: {t.text}; }}
     QWidget#panel, QStatusBar, QToolBar, QMenuBar {{ background: {t.panel}; }}
-    QDockWidget {{ titlebar-close-icon: url({icons}/close.svg); titlebar-normal-icon: url({icons}/float.svg); color: {t.dim}; font-weight: 600; }}
+    QDockWidget {{ titlebar-close-icon: url({icons}/close.svg);
+        titlebar-normal-icon: url({icons}/float.svg); color: {t.dim}; font-weight: 600; }}
     QDockWidget::title {{ background: {t.panel}; padding: 8px 12px 4px 12px; text-align: left; }}
     QToolBar {{ border: none; padding: 6px 8px; spacing: 8px; }}
     QToolBar QToolButton {{ background: {t.raised}; border: none; border-radius: 6px; padding: 6px 12px; }}

@@ -217,7 +217,8 @@ _SRGB = _srgb_table()
 
 def _encode(linear: Floats) -> NDArray[np.uint32]:
     """Linear light 0 to 1 as sRGB bytes."""
-    return _SRGB[np.clip(linear * (SRGB_STEPS - 1) + 0.5, 0, SRGB_STEPS - 1).astype(np.int32)]
+    encoded: NDArray[np.uint32] = _SRGB[np.clip(linear * (SRGB_STEPS - 1) + 0.5, 0, SRGB_STEPS - 1).astype(np.int32)]
+    return encoded
 
 
 def _padded(values: Floats) -> tuple[float, float]:
@@ -232,4 +233,5 @@ def _padded(values: Floats) -> tuple[float, float]:
 
 
 def _cell(values: Floats, low: float, high: float, cells: int) -> NDArray[np.int32]:
-    return np.clip((values - np.float32(low)) * np.float32(cells / (high - low)), 0, cells - 1).astype(np.int32)
+    cell: NDArray[np.int32] = np.clip((values - low) * (cells / (high - low)), 0, cells - 1).astype(np.int32)
+    return cell

@@ -223,7 +223,7 @@ class NeighboursView(QWidget):
                 f"{figure(result.timing.ms)} ms {mode}{first}"
             )
             self._note.setToolTip(
-                "Proven: no row that was left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
+                "Proven: no row left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
                 "Computed in full: the bound could not tell, so every row in question was computed directly."
             )
 

@@ -45,11 +45,13 @@ MAX_SCORES = 1 << 25
 DIRECT_ROWS = 1 << 14
 
 
-@pair
-def bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, columns: bool) -> mx.array:
+def lower_bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, columns: bool) -> mx.array:
     """Lower bounds, up to a constant a query, of the distances of all rows of a chunk: (q, width)."""
     products = queries @ (data if columns else data.T)
     return products * inverse_norms if cosine else products
+
+
+bounds = pair(lower_bounds)
 
 
 @pair
@@ -57,7 +59,7 @@ def propose(
     queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, columns: bool, k: int, block: int
 ) -> tuple[mx.array, mx.array]:
     """The k smallest bounds of each query and their positions in the chunk, both (q, k)."""
-    return selection.smallest(bounds.function(queries, data, inverse_norms, cosine=cosine, columns=columns), k, block)
+    return selection.smallest(lower_bounds(queries, data, inverse_norms, cosine=cosine, columns=columns), k, block)
 
 
 @dataclass(frozen=True)
@@ -251,20 +253,24 @@ class NearestRows:
         x = self.vectors.source.read(rows).astype(np.float64)
         if scale != 1.0:
             x, query = x * scale, query * scale
+        order: Doubles
         if self.metric == "l2":
             x -= query
-            return np.square(x).sum(axis=1)
+            order = np.square(x).sum(axis=1)
+            return order
         products = (x * query).sum(axis=1)
         if self.metric == "inner_product":
-            return -products
+            order = -products
+            return order
         norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
-        return 1.0 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+        order = 1.0 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+        return order
 
     def _distances(self, order: Doubles) -> Doubles:
         if self.metric == "l2":
-            return np.sqrt(order) / self.vectors.scale
+            return np.sqrt(order) / np.float64(self.vectors.scale)
         if self.metric == "inner_product":
-            return -order / self.vectors.scale**2
+            return -order / np.float64(self.vectors.scale**2)
         return np.maximum(order, 0.0)
 
 

@@ -28,7 +28,6 @@ PASSES = 12
 MAX_RESIDUAL = 1e-4
 
 
-@pair
 def standardise(
     data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
 ) -> mx.array:
@@ -50,14 +49,14 @@ def total(
     data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
 ) -> mx.array:
     """Sum of the standardised rows of a chunk, (d,)."""
-    x = standardise.function(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
     return x @ mx.ones(x.shape[1]) if columns else mx.ones(x.shape[0]) @ x
 
 
 @pair
 def gram(data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool) -> mx.array:
     """AᵀA of the standardised rows of a chunk, (d, d)."""
-    x = standardise.function(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
     return x @ x.T if columns else x.T @ x
 
 
@@ -66,7 +65,7 @@ def power_step(
     data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, v: mx.array, *, dims: int, unit: bool, columns: bool
 ) -> tuple[mx.array, mx.array]:
     """A chunk's share of Aᵀ(A·V), (d, p), and of the squared length of A."""
-    x = standardise.function(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
     step = x @ (v.T @ x).T if columns else x.T @ (x @ v)
     return step, mx.square(x).sum()
 
@@ -76,7 +75,7 @@ def coordinates(
     data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, v: mx.array, *, dims: int, unit: bool, columns: bool
 ) -> mx.array:
     """The standardised rows of a chunk on components V (d, c): (c, width) or (width, c)."""
-    x = standardise.function(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
     return v.T @ x if columns else x @ v
 
 

@@ -23,6 +23,7 @@ from core.types import Mode
 OVERSAMPLE = 10
 # Residual |Aᵀu - σv| / σ₁ at which a triplet counts as converged, by precision.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+TINY = float(np.finfo(np.float32).tiny)
 # Rounds of `iters` iterations after which it stops and reports the residual it has.
 MAX_ROUNDS = 40
 
@@ -89,7 +90,7 @@ def project(a: mx.array, v: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     """
     b = a @ v
     lengths = mx.linalg.norm(b, axis=0)
-    unit = b / mx.maximum(lengths, mx.array(np.finfo(np.float32).tiny, b.dtype))
+    unit = b / mx.maximum(lengths, mx.array(TINY, b.dtype))
     return unit, lengths, unit.T @ unit
 
 

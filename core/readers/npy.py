@@ -87,8 +87,7 @@ def map_array(path: Path, header: Header, offset: int) -> tuple[NDArray[Any], Fi
                 f"{path} is cut short: its header tells of {needed:,} bytes, the file has {guard.size:,}; copy it again."
             )
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    order = "F" if header.fortran else "C"
-    return np.ndarray(header.shape, header.dtype, mapping, offset, order=order), guard
+    return np.ndarray(header.shape, header.dtype, mapping, offset, order="F" if header.fortran else "C"), guard
 
 
 def _open(path: Path, options: OpenOptions) -> Dataset:

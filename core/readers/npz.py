@@ -17,6 +17,7 @@ from core.readers.options import OpenOptions, Reader
 
 # A compressed array may take this share of the memory that is free when it is opened.
 MEMORY_SHARE = 0.5
+UNPACK_BYTES = 1 << 24
 
 
 def _open(path: Path, options: OpenOptions) -> Dataset:
@@ -87,15 +88,15 @@ def _unpack(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, header
         )
     if entry.file_size < header.offset + needed:
         raise UserError(f"{where} is cut short: it needs {needed:,} bytes of values; save it again.")
+    data = bytearray(needed)
+    filled = 0
     with archive.open(entry) as member:
         member.read(header.offset)
-        data = bytearray(needed)
-        view, filled = memoryview(data), 0
-        while filled < needed:
-            count = member.readinto(view[filled:])
-            if not count:
-                raise UserError(f"{where} is cut short: {filled:,} of {needed:,} bytes; save it again.")
-            filled += count
+        while filled < needed and (part := member.read(min(UNPACK_BYTES, needed - filled))):
+            data[filled : filled + len(part)] = part
+            filled += len(part)
+    if filled < needed:
+        raise UserError(f"{where} is cut short: {filled:,} of {needed:,} bytes; save it again.")
     return np.ndarray(header.shape, header.dtype, data, order="F" if header.fortran else "C")
 
 
