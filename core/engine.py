@@ -25,15 +25,20 @@ log = logging.getLogger(__name__)
 class _Job:
     number: int
     request: Request
-    emit: Callable[[Event], None]
+    engine: Engine
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def poll(self) -> None:
         if self.cancelled.is_set():
             raise Cancelled
 
+    def give_way(self) -> None:
+        self.poll()
+        self.engine.run_urgent(self.request.priority)
+        self.poll()
+
     def report(self, stage: str, done: int, total: int) -> None:
-        self.emit(Progress(self.number, self.request.key, stage, done, total))
+        self.engine.emit(Progress(self.number, self.request.key, stage, done, total))
 
 
 class Engine:
@@ -49,12 +54,13 @@ class Engine:
 
         `make` builds the service on the compute thread; tests give their own.
         """
-        self._emit = on_event
+        self.emit = on_event
         self._device = device
         self._make = make or self._make_service
         self._wake = threading.Condition()
         self._pending: list[_Job] = []
-        self._running: _Job | None = None
+        self._running: list[_Job] = []  # the last runs within the one before it
+        self._service: Service | None = None
         self._count = 0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="kinscope-compute", daemon=True)
@@ -63,12 +69,17 @@ class Engine:
         self._thread.start()
 
     def submit(self, request: Request) -> int:
-        """Queue `request`, overtaking what is pending or running under its key; return the job's number."""
+        """Queue `request`, overtaking what is pending or running under its key; return the job's number.
+
+        Once the engine is closed, or where it could not start, the job is stopped at once.
+        """
         with self._wake:
             self._count += 1
-            overtaken = self._take(request.key)
-            self._pending.append(_Job(self._count, request, self._emit))
             number = self._count
+            job = _Job(number, request, self)
+            overtaken = [job] if self._closing else self._take(request.key)
+            if not self._closing:
+                self._pending.append(job)
             self._wake.notify()
         self._stopped(overtaken)
         return number
@@ -84,8 +95,8 @@ class Engine:
         with self._wake:
             self._closing = True
             pending, self._pending = self._pending, []
-            if self._running is not None:
-                self._running.cancelled.set()
+            for job in self._running:
+                job.cancelled.set()
             self._wake.notify()
         self._stopped(pending)
         if self._thread.is_alive():
@@ -93,15 +104,16 @@ class Engine:
 
     def _take(self, key: str) -> list[_Job]:
         """Remove pending jobs of `key` and tell a running one to end. Called with the lock held."""
-        if self._running is not None and self._running.request.key == key:
-            self._running.cancelled.set()
+        for job in self._running:
+            if job.request.key == key:
+                job.cancelled.set()
         taken = [job for job in self._pending if job.request.key == key]
         self._pending = [job for job in self._pending if job.request.key != key]
         return taken
 
     def _stopped(self, jobs: list[_Job]) -> None:
         for job in jobs:
-            self._emit(Stopped(job.number, job.request.key))
+            self.emit(Stopped(job.number, job.request.key))
 
     def _make_service(self) -> Service:
         # Here, not at the top: MLX is to be loaded on this thread, and the window need not wait for it.
@@ -111,28 +123,54 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            service = self._make()
+            service = self._service = self._make()
         except Exception as error:
             if not isinstance(error, UserError):
                 log.exception("the compute thread could not start")
-            self._emit(Broken(error))
-            return
-        self._emit(Ready(service.device))
-        while (job := self._next()) is not None:
-            self._emit(self._outcome(service, job))
+            self.emit(Broken(error))
             with self._wake:
-                self._running = None
+                self._closing = True
+                pending, self._pending = self._pending, []
+            self._stopped(pending)
+            return
+        self.emit(Ready(service.device))
+        while (job := self._next()) is not None:
+            self._run_job(service, job)
         service.close()
 
+    def run_urgent(self, priority: int) -> None:
+        """Run what is pending and more urgent than `priority`, within the job that calls, on the compute thread."""
+        while self._service is not None:
+            with self._wake:
+                job = self._take_most_urgent(priority)
+            if job is None:
+                return
+            self._run_job(self._service, job)
+
     def _next(self) -> _Job | None:
+        """Wait for a job; None when the engine closes."""
         with self._wake:
-            while not self._pending and not self._closing:
+            while True:
+                if self._closing:
+                    return None
+                if (job := self._take_most_urgent()) is not None:
+                    return job
                 self._wake.wait()
-            if self._closing:
-                return None
-            self._running = min(self._pending, key=lambda job: (job.request.priority, job.number))
-            self._pending.remove(self._running)
-            return self._running
+
+    def _take_most_urgent(self, below: int | None = None) -> _Job | None:
+        """Move the most urgent pending job to the running ones. Called with the lock held."""
+        job = min(self._pending, key=lambda job: (job.request.priority, job.number), default=None)
+        if job is None or (below is not None and job.request.priority >= below):
+            return None
+        self._pending.remove(job)
+        self._running.append(job)
+        return job
+
+    def _run_job(self, service: Service, job: _Job) -> None:
+        outcome = self._outcome(service, job)
+        with self._wake:
+            self._running.remove(job)
+        self.emit(outcome)
 
     def _outcome(self, service: Service, job: _Job) -> Event:
         number, key = job.number, job.request.key

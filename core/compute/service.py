@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import mlx.core as mx
@@ -48,7 +49,20 @@ class Job(Protocol):
     def poll(self) -> None:
         """Raise Cancelled if the job was cancelled or overtaken."""
 
+    def give_way(self) -> None:
+        """As `poll`; and let requests that are more urgent run first, within this one."""
+
     def report(self, stage: str, done: int, total: int) -> None: ...
+
+
+@dataclass(eq=False)
+class _Held:
+    """What is known of a data set, and its vectors on the device."""
+
+    dataset: Dataset
+    scan: Scan
+    vectors: Vectors
+    fits: dict[tuple[bool, bool], Fit] = field(default_factory=dict)  # by (centre, unit length)
 
 
 class Service:
@@ -56,9 +70,8 @@ class Service:
 
     def __init__(self, device: str | None = None) -> None:
         self.device = select(device)
-        self._vectors: Vectors | None = None  # of the data set asked about last
         self._scan: tuple[Dataset, Scan] | None = None
-        self._fits: dict[tuple[bool, bool], Fit] = {}
+        self._held: _Held | None = None  # of the data set asked about last
 
     def handle(self, request: Request, job: Job) -> Result:
         """Do what is asked. Raises UserError for a fault of the user's file or machine, Cancelled from `job.poll`."""
@@ -119,20 +132,21 @@ class Service:
             return AnnotateResult(dataset, None, str(error))
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
-        vectors = self._resident(request.dataset, job)
+        held = self._resident(request.dataset, job)
+        vectors = held.vectors
         key = (request.centre, request.unit_length)
         projector = Projector(vectors, request.centre, request.unit_length, request.mode)
         wanted = min(max(COMPONENTS, *(axis + 1 for axis in request.axes)), vectors.dims)
         passes = 1
         with stopwatch(request.mode) as watch:
-            fit = self._fits.get(key)
+            fit = held.fits.get(key)
             if fit is None or len(fit.explained) < wanted:
                 passes += 1 + request.centre
                 with watch.stage("fit"):
-                    fit = self._fits[key] = projector.fit(wanted, job.poll, job.report)
+                    fit = held.fits[key] = projector.fit(wanted, job.give_way, job.report)
             axes = tuple(min(axis, len(fit.explained) - 1) for axis in request.axes)
             with watch.stage("map rows"):
-                coords = projector.transform(fit, axes, job.poll, job.report)
+                coords = projector.transform(fit, axes, job.give_way, job.report)
         timing = watch.timing(passes * vectors.nbytes)
         rows = vectors.scan.non_finite_rows
         return ProjectResult(
@@ -140,7 +154,7 @@ class Service:
         )
 
     def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
-        vectors = self._resident(request.dataset, job)
+        vectors = self._resident(request.dataset, job).vectors
         dataset, row = request.dataset, request.row
         if not 0 <= row < dataset.rows:
             raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
@@ -152,14 +166,16 @@ class Service:
             dataset, row, request.metric, found.ids[0], found.distances[0], found.exact[0], request.k, found.timing
         )
 
-    def _resident(self, dataset: Dataset, job: Job) -> Vectors:
-        """The vectors of `dataset` on the device; those of another data set make room first."""
-        if self._vectors is None or self._vectors.source is not dataset:
+    def _resident(self, dataset: Dataset, job: Job) -> _Held:
+        """`dataset` with its vectors on the device; those of another data set make room first."""
+        if self._held is None or self._held.dataset is not dataset:
             scan = self._scanned(dataset, job)
             self._forget()
-            self._vectors = Vectors(dataset, scan, self.device.kind, self.device.budget_bytes)
-        self._vectors.upload(job.poll, job.report)
-        return self._vectors
+            vectors = Vectors(dataset, scan, self.device.kind, self.device.budget_bytes)
+            self._held = _Held(dataset, scan, vectors)
+        held = self._held
+        held.vectors.upload(job.poll, job.report)
+        return held
 
     def _scanned(self, dataset: Dataset, job: Job) -> Scan:
         if self._scan is None or self._scan[0] is not dataset:
@@ -167,6 +183,5 @@ class Service:
         return self._scan[1]
 
     def _forget(self) -> None:
-        self._vectors = None
-        self._fits.clear()
+        self._held = None
         mx.clear_cache()
