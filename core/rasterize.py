@@ -95,7 +95,8 @@ def draw(index: PointIndex, view: View, colours: Floats, background: Floats, pix
     keep their place on the pixel grid.
     """
     layers = _accumulate(index, view, colours, pixel_ratio)
-    return _tone(layers, background, index.count)[::-1]
+    margin = layers.margin
+    return _tone(layers, background, index.count)[margin:-margin, margin:-margin][::-1]
 
 
 def snapped(view: View) -> View:
@@ -118,7 +119,13 @@ class _Layers:
     density: Floats  # (pixels,) in points
     top: Floats  # (3, pixels) light of the point drawn last
     cover: Floats  # (pixels,) how much of the pixel that point covers
-    width: int
+    width: int  # of a row, margins included
+    margin: int  # pixels around the picture, so that discs at its rim need no bounds
+
+
+def _reach(radius: float) -> int:
+    """Whole pixels that a disc may extend from the pixel of its centre."""
+    return int(np.ceil(radius + 0.5))
 
 
 def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: float) -> _Layers:
@@ -129,8 +136,10 @@ def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: flo
     fy = (index.y[part].astype(np.float64) - view.y0) * sy
     inside = (fx >= 0) & (fx < view.width) & (fy >= 0) & (fy < view.height)
     radius = disc_radius(int(np.count_nonzero(inside)), pixel_ratio)
-    margin = int(np.ceil(radius + 0.5)) + 1
-    near = (fx > -margin) & (fx < view.width + margin - 1) & (fy > -margin) & (fy < view.height + margin - 1)
+    # A point just outside still shows its rim, and its whole disc needs room in the sums.
+    reach = _reach(radius)
+    margin = 2 * reach + 1
+    near = (fx > -reach) & (fx < view.width + reach) & (fy > -reach) & (fy < view.height + reach)
     fx, fy, codes = fx[near] + margin, fy[near] + margin, index.codes[part][near]
     width, height = view.width + 2 * margin, view.height + 2 * margin
     pixels = height * width
@@ -140,28 +149,19 @@ def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: flo
         np.zeros((3, pixels), np.float32),
         np.zeros(pixels, np.float32),
         width,
+        margin,
     )
-    taps = (2 * margin - 1) ** 2
+    taps = (2 * reach + 1) ** 2
     step = max(1, BATCH // taps)
     for start in range(0, len(fx), step):
         part = slice(start, start + step)
         _add_discs(layers, fx[part], fy[part], colours[codes[part]], radius)
-    return _trimmed(layers, margin)
-
-
-def _trimmed(layers: _Layers, margin: int) -> _Layers:
-    """The layers without a margin all around."""
-
-    def cut(layer: Floats) -> Floats:
-        inner = layer.reshape(*layer.shape[:-1], -1, layers.width)[..., margin:-margin, margin:-margin]
-        return inner.reshape(*layer.shape[:-1], -1)
-
-    return _Layers(cut(layers.light), cut(layers.density), cut(layers.top), cut(layers.cover), layers.width - 2 * margin)
+    return layers
 
 
 def _add_discs(layers: _Layers, fx: Doubles, fy: Doubles, light: Floats, radius: float) -> None:
     """Add anti-aliased discs of `light` (p, 3) at pixel positions fx, fy."""
-    reach = int(np.ceil(radius + 0.5))
+    reach = _reach(radius)
     column, row = np.floor(fx).astype(np.int32), np.floor(fy).astype(np.int32)
     taps = np.arange(-reach, reach + 1, dtype=np.int32)
     dx = (taps + 0.5).astype(np.float32) - (fx - column).astype(np.float32)[:, None]

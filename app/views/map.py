@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
@@ -39,7 +41,7 @@ class MapView(QWidget):
         self._index: PointIndex | None = None
         self._place: dict[int, int] | None = None  # data set row -> position in coords, while only a sample is shown
         self._generation = 0
-        self._asked: View | None = None
+        self.hovered: int | None = None  # the row under the cursor
         self._shown: Picture | None = None
         self._renderer = Renderer()
         self._plot = pg.PlotWidget(enableMenu=False)
@@ -59,6 +61,8 @@ class MapView(QWidget):
         self._box.setDefaultPadding(0.04)
         self._box.addItem(self._points, ignoreBounds=True)
         self._box.addItem(self._overlay, ignoreBounds=True)
+        # Every change touches the whole picture: part updates would leave strips of the one before.
+        self._plot.setViewportUpdateMode(self._plot.ViewportUpdateMode.FullViewportUpdate)
         self._plot.setAccessibleName("Map of the vectors")
         self._empty = QLabel(EMPTY, self._plot)
         self._empty.setObjectName("dim")
@@ -96,6 +100,11 @@ class MapView(QWidget):
         if self._index is None:
             return not self._projection.coords.size
         return self._shown is not None and self._shown.generation == self._generation and self._covers(self._shown.view)
+
+    @property
+    def canvas(self) -> QWidget:
+        """The widget that gets the mouse."""
+        return cast(QWidget, self._plot.viewport())
 
     # Moving about
 
@@ -135,6 +144,7 @@ class MapView(QWidget):
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
+            self.hovered = None
             self._overlay.set_hover(None)
         return False
 
@@ -255,6 +265,7 @@ class MapView(QWidget):
     def _on_move(self, position: QPointF) -> None:
         row = self._row_at(position)
         mark = None if row is None else self._mark_of(row)
+        self.hovered = row
         self._plot.setCursor(Qt.CursorShape.ArrowCursor if mark is None else Qt.CursorShape.PointingHandCursor)
         if row is None or mark is None:
             self._overlay.set_hover(None)
@@ -263,4 +274,6 @@ class MapView(QWidget):
         colour = self._dataset.colour
         if colour is not None:
             lines.append(f"{colour.name}: {colour.text(row)}")
-        self._overlay.set_hover(Mark(mark.x, mark.y, "\n".join([*lines, f"row {row:,}"])))
+        if self._dataset.table is not None:
+            lines.append(f"row {row:,}")
+        self._overlay.set_hover(Mark(mark.x, mark.y, "\n".join(lines)))

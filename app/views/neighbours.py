@@ -120,24 +120,25 @@ class NeighboursView(QWidget):
         self._note = QLabel(EMPTY)
         self._note.setObjectName("dim")
         self._note.setWordWrap(True)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._back, self._forward = self._arrow("‹", "Back (Alt+Left)"), self._arrow("›", "Forward (Alt+Right)")
         self._back.clicked.connect(self.back)
         self._forward.clicked.connect(self.forward)
         self._record = QScrollArea()
-        self._table = QTableView()
+        self.table = QTableView()
         self._bar = DistanceBar(self)
         self.table_model = NeighboursTable(dataset, neighbours)
         self._build()
         selection.changed.connect(self._show_query)
         dataset.annotated.connect(self._show_query)
         neighbours.changed.connect(self._show_note)
-        self._table.clicked.connect(self._on_clicked)
-        self._table.activated.connect(self._on_clicked)
+        self.table.clicked.connect(self._on_clicked)
+        self.table.activated.connect(self._on_clicked)
         self._show_query()
 
     def set_theme(self, theme: Theme) -> None:
         self._bar.theme = theme
-        self._table.viewport().update()
+        self.table.viewport().update()
 
     def _arrow(self, text: str, tip: str) -> QToolButton:
         button = QToolButton()
@@ -155,7 +156,7 @@ class NeighboursView(QWidget):
         self._record.setFrameShape(QFrame.Shape.NoFrame)
         self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        table = self._table
+        table = self.table
         table.setModel(self.table_model)
         table.setItemDelegateForColumn(DISTANCE, self._bar)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -169,9 +170,8 @@ class NeighboursView(QWidget):
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setSectionResizeMode(LABEL, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(24)
-        for column, width in ((RANK, 34), (ROW, 64), (DISTANCE, 96)):
+        for column, width in ((RANK, 34), (ROW, 72)):
             table.setColumnWidth(column, width)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 4, 4, 8)
@@ -188,8 +188,15 @@ class NeighboursView(QWidget):
         row = self._selection.row
         self._back.setEnabled(self._selection.can_go_back)
         self._forward.setEnabled(self._selection.can_go_forward)
-        for widget in (self._title, self._back, self._forward, self._record, self._table):
+        for widget in (self._title, self._back, self._forward, self._record, self.table):
             widget.setVisible(row is not None)
+        # Without labels the row is its own name: the bars get the room.
+        named = self._dataset.table is not None
+        self.table.setColumnHidden(LABEL, not named)
+        stretch, fixed = (LABEL, DISTANCE) if named else (DISTANCE, LABEL)
+        self.table.horizontalHeader().setSectionResizeMode(fixed, QHeaderView.ResizeMode.Interactive)
+        self.table.horizontalHeader().setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+        self.table.setColumnWidth(DISTANCE, 96)
         form_holder = QWidget()
         form = QFormLayout(form_holder)
         form.setContentsMargins(0, 0, 8, 0)
@@ -197,7 +204,8 @@ class NeighboursView(QWidget):
         form.setVerticalSpacing(3)
         if row is not None:
             self._title.setText(self._dataset.label(row))
-            for name, text in [("row", f"{row:,}"), *self._dataset.record(row)]:
+            record = self._dataset.record(row)
+            for name, text in [("row", f"{row:,}"), *record] if record else []:
                 key, value = QLabel(name), QLabel(text)
                 key.setObjectName("dim")
                 key.setAlignment(Qt.AlignmentFlag.AlignTop)

@@ -24,6 +24,7 @@ class PointsItem(pg.GraphicsObject):  # type: ignore[misc]
 
     def viewTransformChanged(self) -> None:
         self.prepareGeometryChange()
+        super().viewTransformChanged()  # forgets the view's rectangle, which boundingRect asks for
 
     def boundingRect(self) -> QRectF:
         return QRectF(self.viewRect())

@@ -7,6 +7,7 @@ its body runs under the compiled wrapper, which is how often MLX traced it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Pair:
     function: Callable[..., Any]
     traces: int = 0
     _compiled: dict[Static, Callable[..., Any]] = field(default_factory=dict)
-    _met: set[Hashable] = field(default_factory=set)
+    _thread: threading.local = field(default_factory=threading.local)  # MLX keeps compiled functions by thread
 
     def __call__(self, mode: Mode, *arrays: mx.array, **static: Hashable) -> Any:
         """Run on `arrays`. Outputs are lazy, as MLX makes them: the caller evaluates."""
@@ -57,9 +58,10 @@ class Pair:
         before = self.traces
         run = self._compiled_for(key) if mode == "compiled" else self._eager_for(key)
         outputs = run(*arrays)
-        signature = (mode, key, mx.default_device(), tuple((a.shape, str(a.dtype)) for a in arrays))
-        first = signature not in self._met
-        self._met.add(signature)
+        signature = (mode, key, str(mx.default_device()), tuple((a.shape, str(a.dtype)) for a in arrays))
+        met: set[Hashable] = self._thread.__dict__.setdefault("met", set())
+        first = signature not in met
+        met.add(signature)
         for observation in _observations:
             observation.traces += self.traces - before
             observation.first |= first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 import sys
 
 import mlx.core as mx
@@ -49,9 +49,17 @@ def compile_problem(kind: DeviceKind) -> str | None:
     # MLX only asks whether the variable exists: even MLX_DISABLE_COMPILE=0 switches compiling off.
     if "MLX_DISABLE_COMPILE" in os.environ:
         return "The environment variable MLX_DISABLE_COMPILE is set; unset it and start again to compile."
-    if kind == "cpu" and sys.platform == "linux" and shutil.which("g++") is None:
-        return "MLX compiles for the CPU with g++, which is not installed here; install it (apt-get install g++) and start again."
+    if kind == "cpu" and sys.platform == "linux" and not _compiler_works():
+        return "MLX compiles for the CPU with g++, which is missing or broken here; install it and start again."
     return None
+
+
+def _compiler_works() -> bool:
+    """Ask g++ for its version, as MLX does before it decides whether to compile."""
+    try:
+        return subprocess.run(["g++", "--version"], capture_output=True, timeout=10, check=False).returncode == 0  # noqa: S607
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _name(kind: DeviceKind, details: dict[str, str | int]) -> str:

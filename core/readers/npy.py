@@ -42,7 +42,7 @@ def read_header(file: BinaryIO, where: str) -> Header:
         # Version 3 differs from 2 only in the encoding of field names, which plain vectors do not have.
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, SyntaxError, TypeError, EOFError, RecursionError, MemoryError):
+    except Exception:  # NumPy evaluates the header as a Python literal: a damaged one fails in a dozen ways
         raise UserError(f"{where} has a damaged .npy header; save the vectors again with numpy.save.") from None
     return Header(shape, fortran, dtype, file.tell() - start)
 

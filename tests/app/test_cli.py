@@ -1,0 +1,194 @@
+"""The headless commands, as a script would call them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.__main__ import main
+from core.types import Floats
+
+
+@pytest.fixture
+def vectors() -> Floats:
+    return np.random.default_rng(0).standard_normal((300, 16)).astype(np.float32)
+
+
+@pytest.fixture
+def file(tmp_path: Path, vectors: Floats) -> Path:
+    path = tmp_path / "v.npy"
+    np.save(path, vectors)
+    path.with_suffix(".txt").write_text("\n".join(f"name {i}" for i in range(300)) + "\n")
+    return path
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """What a command prints with --json, which must be one document and nothing else."""
+    assert main([*map(str, arguments), "--json", "--device", "cpu"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_info_tells_what_a_file_holds(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    found = _json(capsys, "info", file)
+    assert {k: found[k] for k in ("rows", "dims", "dtype", "format", "bytes", "non_finite_rows", "device")} == {
+        "rows": 300,
+        "dims": 16,
+        "dtype": "float32",
+        "format": "npy",
+        "bytes": 300 * 16 * 4,
+        "non_finite_rows": 0,
+        "device": "cpu",
+    }
+    assert found["labels"] == {"file": str(file.with_suffix(".txt")), "columns": ["label"]}
+    assert found["blas"]
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine", "inner_product"])
+@pytest.mark.parametrize("compiling", ["--compile", "--no-compile"])
+def test_knn_finds_the_true_neighbours(
+    capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, metric: str, compiling: str
+) -> None:
+    found = _json(capsys, "knn", file, "--row", 7, "--row", 250, "-k", 5, "--metric", metric, compiling)
+    x = vectors.astype(np.float64)
+    for query, row in zip(found["queries"], (7, 250), strict=True):
+        norms = np.linalg.norm(x, axis=1)
+        distances = {
+            "l2": np.linalg.norm(x - x[row], axis=1),
+            "cosine": 1 - x @ x[row] / norms / norms[row],
+            "inner_product": x @ x[row],
+        }[metric]
+        order = np.argsort(-distances if metric == "inner_product" else distances, kind="stable")
+        wanted = [int(i) for i in order if i != row][:5]
+        assert query["row"] == row
+        assert query["ids"] == wanted
+        np.testing.assert_allclose(query["distances"], distances[wanted], rtol=1e-12)
+        assert query["labels"] == [f"name {i}" for i in wanted]
+        assert query["exact"] == "proven"
+        assert query["time_ms"] > 0
+        if compiling == "--no-compile":
+            assert query["mode"] == "eager"
+
+
+def test_project_writes_the_leading_components(
+    capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.npy"
+    found = _json(capsys, "project", file, "-o", out, "--components", 3)
+    coords = np.load(out)
+    assert coords.shape == (300, 3)
+    assert coords.dtype == np.float32
+    centred = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
+    _, sigma, vt = np.linalg.svd(centred, full_matrices=False)
+    expected = centred @ vt[:3].T
+    np.testing.assert_allclose(np.abs(coords), np.abs(expected), atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(found["explained_variance"], (sigma**2 / np.sum(sigma**2))[:3], rtol=1e-4)
+
+
+def test_project_without_centring(capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    _json(capsys, "project", file, "-o", out, "--no-centre")
+    _, _, vt = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
+    expected = vectors @ vt[:2].T
+    np.testing.assert_allclose(np.abs(np.load(out)), np.abs(expected), atol=1e-3 * np.abs(expected).max())
+
+
+def test_text_output_reads_well(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    assert main(["knn", str(file), "--row", "7", "-k", "2", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "row 7 name 7" in out
+    assert len(out.splitlines()) == 3
+
+
+def test_k_beyond_the_rows_is_cut_and_said(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    assert main(["knn", str(file), "--row", "0", "-k", "1000", "--json", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["queries"][0]["ids"]) == 299
+    assert "cut to 299" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "/nowhere/x.npy"], "does not exist"),
+        (["knn", "FILE", "--row", "300"], "no row 300"),
+        (["knn", "FILE", "--row", "0", "--device", "metal"], "no device"),
+        (["project", "FILE", "-o", "/nowhere/out.npy"], "cannot be written"),
+        (["project", "FILE", "-o", "x.npy", "--components", "17"], "16 dimensions"),
+        (["info", "FILE", "--bfloat16"], "bfloat16"),
+    ],
+)
+def test_a_users_fault_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], file: Path, arguments: list[str], words: str
+) -> None:
+    assert main([str(file) if a == "FILE" else a for a in arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["knn", "x.npy"], ["knn", "x.npy", "--row", "1", "-k", "0"], ["--size", "3"], ["info"]])
+def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_without_a_compiler_knn_runs_uncompiled_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "0")
+    assert main(["knn", str(file), "--row", "1", "--json", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["queries"][0]["mode"] == "eager"
+    assert "MLX_DISABLE_COMPILE" in captured.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MLX calls g++ on Linux only")
+@pytest.mark.parametrize("script", ["exit 1", '[ "$1" = --version ] || exit 1'])
+def test_a_failing_compiler_is_survived(file: Path, tmp_path: Path, script: str) -> None:
+    """MLX keeps silent when g++ does not run at all, and raises when it fails to compile: both are said."""
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "g++").write_text(f"#!/bin/sh\n{script}\n")
+    (broken / "g++").chmod(0o755)
+    scratch = tmp_path / "scratch"  # none of the kernels compiled before
+    scratch.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "knn", str(file), "--row", "1", "--json", "--device", "cpu", "--metric", "cosine"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={"PATH": f"{broken}:/usr/bin:/bin", "TMPDIR": str(scratch), "HOME": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["queries"][0]["mode"] == "eager"
+    assert "g++" in done.stderr
+
+
+def test_a_picture_of_the_window(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "window.png"
+    command = [sys.executable, "-m", "app", str(file), "--screenshot", str(out), "--select", "5", "--size", "900x600"]
+    done = subprocess.run([*command, "--device", "cpu"], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    header = out.read_bytes()[:24]
+    assert (int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")) == (900, 600)
+
+
+def test_a_picture_of_a_bad_file_is_status_1(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.npy"
+    bad.write_bytes(b"")
+    command = [sys.executable, "-m", "app", str(bad), "--screenshot", str(tmp_path / "o.png"), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "empty" in done.stderr
+    assert not (tmp_path / "o.png").exists()

@@ -1,0 +1,46 @@
+"""For the engine's tests: one device for all, and examples that do not depend on chance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from core.compute.device import select
+from core.errors import UserError
+from core.readers import open_dataset
+from core.readers.options import OpenOptions
+from core.types import DeviceInfo
+
+settings.register_profile("kinscope", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.load_profile("kinscope")
+
+# Root may read and write everything, so that a lack of permission cannot be tested.
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+
+Refusal = Callable[..., str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cpu() -> DeviceInfo:
+    """The CPU, selected for the thread that runs the tests: every machine has one."""
+    return select("cpu")
+
+
+@pytest.fixture
+def refusal() -> Refusal:
+    """Open a file that is to be refused; return the sentence that says why."""
+
+    def refuse(path: Path, options: OpenOptions | None = None) -> str:
+        with pytest.raises(UserError) as raised:
+            open_dataset(path, options)
+        sentence = str(raised.value)
+        assert str(path) in sentence
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+        return sentence.replace(str(path), "FILE")
+
+    return refuse

@@ -1,0 +1,99 @@
+"""Columns of metadata: numbers, categories or text, by what their cells hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.table import MAX_CATEGORIES, Table, make_column
+
+
+def test_a_column_of_numbers_keeps_their_values() -> None:
+    column = make_column("x", ["1", "-2.5", "1e3", " 7 ", "inf"])
+    assert column.kind == "number"
+    np.testing.assert_array_equal(column.values.astype(np.float64), [1, -2.5, 1000, 7, np.inf])
+    assert [column.text(i) for i in range(4)] == ["1", "-2.5", "1000", "7"]
+
+
+def test_empty_cells_among_numbers_are_missing_and_shown_as_nothing() -> None:
+    column = make_column("x", ["1", "", "  ", "nan"])
+    assert column.kind == "number"
+    np.testing.assert_array_equal(column.values.astype(np.float64), [1, np.nan, np.nan, np.nan])
+    assert [column.text(i) for i in range(4)] == ["1", "", "", ""]
+
+
+@pytest.mark.parametrize("texts", [["", ""], ["nan", "nan"], ["1", "2", "x"], ["1,5", "2,5"]])
+def test_what_is_not_all_numbers_is_no_column_of_numbers(texts: list[str]) -> None:
+    assert make_column("x", texts).kind != "number"
+
+
+@pytest.mark.parametrize("number", ["1234567890123456789", "9007199254740993"])
+def test_a_long_whole_number_is_shown_with_all_its_digits(number: str) -> None:
+    """Long numbers are names (of posts, of patients): two that differ in the last digit must look different."""
+    assert make_column("id", [number, "1"]).text(0) == number
+
+
+def test_repeated_texts_are_categories_the_most_frequent_first_then_by_name() -> None:
+    column = make_column("kind", ["b", "c", "a", "c", "b", "c", "a", "c"])
+    assert column.kind == "category"
+    assert column.categories == ("c", "a", "b")
+    assert column.codes is not None
+    assert [column.categories[i] for i in column.codes] == ["b", "c", "a", "c", "b", "c", "a", "c"]
+    assert [column.text(i) for i in range(3)] == ["b", "c", "a"]
+
+
+def test_unique_texts_are_no_categories() -> None:
+    column = make_column("name", [f"name {i}" for i in range(1000)])
+    assert column.kind == "text"
+    assert column.codes is None
+    assert column.text(999) == "name 999"
+
+
+def test_texts_used_less_than_twice_on_average_are_no_categories() -> None:
+    assert make_column("x", ["a", "b", "a"]).kind == "text"
+    assert make_column("x", ["a", "b", "a", "b"]).kind == "category"
+
+
+def test_more_texts_than_a_legend_holds_are_no_categories() -> None:
+    texts = [f"kind {i}" for i in range(MAX_CATEGORIES)] * 3
+    assert make_column("x", texts).kind == "category"
+    assert make_column("x", [*texts, "another", "another"]).kind == "text"
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=60))
+def test_a_column_of_words_gives_back_every_text(texts: list[str]) -> None:
+    texts = [f"w{text}" for text in texts]  # none of them a number
+    column = make_column("x", texts)
+    assert [column.text(i) for i in range(len(texts))] == texts
+    if column.codes is not None:
+        assert [column.categories[i] for i in column.codes] == texts
+        assert len(set(column.categories)) == len(column.categories)
+
+
+def table(**columns: list[str]) -> Table:
+    made = tuple(make_column(name, texts) for name, texts in columns.items())
+    return Table("labels.tsv", len(made[0].values), made)
+
+
+def test_a_row_is_named_by_the_first_column_that_is_not_numbers() -> None:
+    read = table(id=["1", "2"], name=["ant", "bee"], other=["x", "y"])
+    assert read.label_column.name == "name"
+    assert read.label(1) == "bee"
+    assert read.record(0) == [("id", "1"), ("name", "ant"), ("other", "x")]
+
+
+def test_a_row_is_named_by_a_number_where_there_is_nothing_else() -> None:
+    assert table(id=["10", "20"], year=["1990", "2000"]).label(1) == "20"
+
+
+def test_the_map_is_coloured_by_the_category_with_the_most_values() -> None:
+    read = table(name=list("abcdefgh"), sex=list("mfmfmfmf"), kind=list("xyzwxyzw"), year=list("12341234"))
+    column = read.colour_column
+    assert column is not None
+    assert column.name == "kind"
+
+
+def test_without_categories_the_map_has_no_colour_column() -> None:
+    assert table(name=["a", "b"], year=["1", "2"]).colour_column is None

@@ -1,0 +1,224 @@
+"""Open a file, see the map, click, see the neighbours, switch compiling: with real clicks on the real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+
+from app.theme import COMPILED, EAGER
+from app.views.neighbours import LABEL, ROW
+from core.types import Floats
+from resources import SAMPLE
+from tests.integration.conftest import WAIT_MS, Program, nearest
+
+
+def test_a_clicked_point_lists_its_true_neighbours(program: Program, file: Path, vectors: Floats) -> None:
+    program.open(file)
+    program.click_point(42)
+    row = program.controller.selection.row
+    assert row is not None
+    wanted = nearest(vectors, row, 10)
+    table = program.table()
+    assert [int(line[ROW].replace(",", "")) for line in table] == wanted
+    assert [line[LABEL] for line in table] == [f"thing {i}" for i in wanted]
+    assert program.controller.neighbours.result is not None
+    assert program.controller.neighbours.result.exact == "proven"
+
+
+def test_the_sample_opens_and_answers(program: Program) -> None:
+    program.open(SAMPLE)
+    table = program.controller.dataset.table
+    assert table is not None
+    coffee = next(i for i in range(table.rows) if table.label(i).startswith("coffee, java"))
+    program.answered(lambda: program.controller.select(coffee))
+    labels = " ".join(line[LABEL] for line in program.table())
+    assert "tea" in labels
+    assert "beverage" in labels or "drink" in labels
+    assert program.window.legend.entries.count() == 41
+
+
+def test_a_click_far_from_any_point_selects_nothing(program: Program, file: Path) -> None:
+    program.open(file)
+    program.bot.mouseClick(program.window.map.canvas, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
+    program.bot.wait(0)
+    assert program.controller.selection.row is None
+
+
+def test_a_line_of_the_table_becomes_the_query_and_history_walks(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(7)
+    first = program.controller.selection.row
+    table = program.window.neighbours.table
+    second = int(program.table()[2][ROW])
+    where = table.visualRect(program.window.neighbours.table_model.index(2, LABEL)).center()
+    program.answered(lambda: program.bot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where))
+    assert program.controller.selection.row == second
+    program.answered(program.window.action("back").trigger)
+    assert program.controller.selection.row == first
+    program.answered(program.window.action("forward").trigger)
+    assert program.controller.selection.row == second
+    assert not program.window.action("forward").isEnabled()
+
+
+def test_flipping_the_switch_asks_again_and_changes_the_chart(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(3)
+    assert (program.dots("compiled"), program.dots("eager")) == (1, 0)
+    ids = [line[ROW] for line in program.table()]
+    program.answered(program.flip_switch)
+    assert (program.dots("compiled"), program.dots("eager")) == (1, 1)
+    assert [line[ROW] for line in program.table()] == ids
+    colours = {point.pen().color().name().upper() for point in program.window.timings.dots.points()}
+    assert colours == {COMPILED.upper(), EAGER.upper()}
+    program.answered(program.flip_switch)
+    assert program.dots("compiled") == 2
+
+
+def test_the_switch_is_on_a_key(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(3)
+    program.answered(lambda: program.bot.keyClick(program.window, Qt.Key.Key_C))
+    assert program.controller.mode == "eager"
+    assert not program.window.compile_switch.isChecked()
+
+
+def test_a_race_runs_both_ways_and_says_what_it_found(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(3)
+    program.bot.mouseClick(program.window.timings.race, Qt.MouseButton.LeftButton)
+    program.bot.waitUntil(lambda: program.controller.timings.race_left == 0 and program.controller.jobs.idle, timeout=WAIT_MS)
+    summary = program.controller.timings.summary()
+    assert len(summary.compiled) >= 30
+    assert len(summary.eager) >= 30
+    words = program.window.timings.words.text()
+    assert "95 % interval" in words
+    assert "times as fast" in words or "no difference shown yet" in words
+    hollow = [p for p in program.window.timings.dots.points() if p.brush().style() == Qt.BrushStyle.NoBrush]
+    assert len(hollow) == sum(s.timing.first for s in program.controller.timings.samples) >= 2
+
+
+def test_first_calls_stay_out_of_the_medians(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(3)
+    summary = program.controller.timings.summary()
+    assert summary.compiled == []
+    assert "No warm query yet" in program.window.timings.words.text()
+
+
+def test_metric_and_k_ask_again(program: Program, file: Path, vectors: Floats) -> None:
+    program.open(file)
+    program.click_point(11)
+    row = program.controller.selection.row
+    assert row is not None
+    box = program.window.metric_box
+
+    def choose_l2() -> None:
+        box.setCurrentIndex(box.findData("l2"))
+        box.activated.emit(box.currentIndex())
+
+    program.answered(choose_l2)
+    assert [int(line[ROW]) for line in program.table()] == nearest(vectors, row, 10, "l2")
+    program.answered(lambda: program.window.k_box.setValue(25))
+    assert [int(line[ROW]) for line in program.table()] == nearest(vectors, row, 25, "l2")
+
+
+def test_projection_settings_project_again(program: Program, file: Path, vectors: Floats) -> None:
+    program.open(file)
+    model = program.controller.projection
+    centred = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
+    _, sigma, vt = np.linalg.svd(centred, full_matrices=False)
+    assert model.result is not None
+    np.testing.assert_allclose(model.result.explained[:8], (sigma**2 / np.sum(sigma**2))[:8], rtol=1e-4)
+    with program.bot.waitSignal(model.changed, timeout=WAIT_MS):
+        program.window.projection.y_box.setCurrentIndex(4)
+        program.window.projection.y_box.activated.emit(4)
+    expected = np.abs(centred @ vt[4])
+    np.testing.assert_allclose(np.abs(model.coords[:, 1]), expected, atol=2e-3 * expected.max())
+    before = model.coords.copy()
+    with program.bot.waitSignal(model.changed, timeout=WAIT_MS):
+        program.bot.mouseClick(program.window.projection.unit_length, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert model.settings.unit_length
+    assert not np.allclose(before, model.coords)
+
+
+def test_labels_colour_the_map_and_fill_the_legend(program: Program, file: Path) -> None:
+    program.open(file)
+    legend = program.window.legend
+    assert [legend.entries.item(i).text() for i in range(legend.entries.count())] == ["even", "odd"]
+    with program.bot.waitSignal(program.controller.dataset.coloured, timeout=WAIT_MS):
+        legend.columns.setCurrentIndex(0)
+        legend.columns.activated.emit(0)
+    assert legend.entries.count() == 0
+    program.drawn()
+
+
+def test_hover_names_the_point(program: Program, file: Path) -> None:
+    program.open(file)
+    position = program.window.map.position_of(5)
+    assert position is not None
+    canvas = program.window.map.canvas
+    program.bot.mouseMove(canvas, canvas.mapFrom(program.window.map, position.toPoint()))
+    program.bot.waitUntil(lambda: program.window.map.hovered is not None, timeout=WAIT_MS)
+    row = program.window.map.hovered
+    assert row is not None
+    at = program.window.map.position_of(row)
+    assert at is not None
+    assert (at - position).manhattanLength() <= 24
+
+
+def test_zoom_and_fit(program: Program, file: Path) -> None:
+    program.open(file)
+    whole = program.window.map.position_of(5)
+    for _ in range(4):
+        program.window.action("zoom_in").trigger()
+    program.drawn()
+    assert program.window.map.position_of(5) != whole
+    program.window.action("fit").trigger()
+    program.drawn()
+    back = program.window.map.position_of(5)
+    assert whole is not None
+    assert back is not None
+    assert (whole - back).manhattanLength() < 3
+
+
+def test_a_dropped_file_opens_and_is_remembered(program: Program, file: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(file))])
+    action = Qt.DropAction.CopyAction
+    event = QDropEvent(QPointF(50, 50), action, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+        program.window.dropEvent(event)
+    assert program.controller.dataset.dataset is not None
+    assert program.controller.dataset.dataset.path == file
+    assert program.controller.settings.recent == [file]
+    program.drawn()
+
+
+def test_esc_clears_the_query(program: Program, file: Path) -> None:
+    program.open(file)
+    program.click_point(5)
+    program.bot.keyClick(program.window, Qt.Key.Key_Escape)
+    assert program.controller.selection.row is None
+    assert program.table() == []
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8, ">f4"])
+def test_other_dtypes_open(program: Program, tmp_path: Path, vectors: NDArray[np.float32], dtype: object) -> None:
+    path = tmp_path / "other.npy"
+    array = (vectors * 20).astype(dtype)  # type: ignore[call-overload]
+    np.save(path, array)
+    program.open(path)
+    program.click_point(100)
+    row = program.controller.selection.row
+    assert row is not None
+    found = [int(line[ROW]) for line in program.table()]
+    x = array.astype(np.float64)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    distances = 1 - unit @ unit[row]
+    others = np.delete(distances, row)
+    np.testing.assert_allclose(np.sort(others)[:10], distances[found], atol=1e-12)
