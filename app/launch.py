@@ -105,16 +105,21 @@ class Screenshot:
         controller.settled.connect(self._try)
         window.map.rendered.connect(self._try)
         controller.notices.attach(self._on_notice)
-        self._done = False
+        self._done = self._failed = False
         QTimer.singleShot(SCREENSHOT_TIMEOUT_MS, self._give_up)
 
     def _try(self) -> None:
         c = self._controller
-        drawn = c.jobs.idle and self._window.map.settled and c.projection.result is not None
-        if drawn and (not self._query_wanted or c.neighbours.result is not None) and not self._done:
-            self._done = True
-            # One more turn of the event loop, so that every view has painted what its model holds.
-            QTimer.singleShot(0, self._shoot)
+        if self._done or not c.jobs.idle:
+            return
+        answered = c.neighbours.result is not None or not self._query_wanted
+        if c.projection.result is not None and answered:
+            if self._window.map.settled:
+                self._done = True
+                # One more turn of the event loop, so that every view has painted what its model holds.
+                QTimer.singleShot(0, self._shoot)
+        elif self._failed:
+            self._quit()
 
     def _shoot(self) -> None:
         if self._window.grab().save(str(self._path)):
@@ -127,9 +132,7 @@ class Screenshot:
         self._window.notice.show_notice(notice)
         if notice.level != "info":
             print(f"kinscope: {notice.text}", file=sys.stderr)
-            c = self._controller
-            if c.dataset.dataset is None or (self._query_wanted and c.neighbours.result is None and c.selection.row is None):
-                self._quit()
+            self._failed = True
 
     def _give_up(self) -> None:
         print("kinscope: the window was not drawn in time; no picture is written.", file=sys.stderr)

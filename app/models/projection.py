@@ -34,7 +34,7 @@ class ProjectionModel(QObject):
         self.changed.emit()
 
     def show_result(self, result: ProjectResult) -> None:
-        # After the preview of the same file the view stays where the user has put it.
+        # The full picture after its sample is the same map: the user may already be looking at a part of it.
         self.reframe = self.result is not None
         self.rows, self.coords, self.result = np.arange(len(result.coords)), result.coords, result
         self.changed.emit()

@@ -40,6 +40,7 @@ class MapView(QWidget):
         self._theme = DARK
         self._index: PointIndex | None = None
         self._place: dict[int, int] | None = None  # data set row -> position in coords, while only a sample is shown
+        self._moved = False  # whether the user has panned or zoomed since the file was opened
         self._generation = 0
         self.hovered: int | None = None  # the row under the cursor
         self._shown: Picture | None = None
@@ -81,6 +82,7 @@ class MapView(QWidget):
         self._selection.changed.connect(self._mark)
         self._neighbours.changed.connect(self._mark)
         self._box.sigRangeChanged.connect(self._request)
+        self._box.sigRangeChangedManually.connect(self._on_moved)
         self._plot.scene().sigMouseClicked.connect(self._on_click)
         self._plot.scene().sigMouseMoved.connect(self._on_move)
         self._plot.viewport().installEventFilter(self)
@@ -110,11 +112,13 @@ class MapView(QWidget):
 
     def fit(self) -> None:
         """Bring all points into view."""
+        self._moved = False
         if self._index is not None:
             x0, x1, y0, y1 = self._index.bounds
             self._box.setRange(xRange=(x0, x1), yRange=(y0, y1))
 
     def zoom(self, factor: float) -> None:
+        self._moved = True
         self._box.scaleBy((1 / factor, 1 / factor))
 
     def position_of(self, row: int) -> QPointF | None:
@@ -135,6 +139,7 @@ class MapView(QWidget):
             super().keyPressEvent(event)
             return
         (x0, x1), (y0, y1) = self._box.viewRange()
+        self._moved = True
         self._box.translateBy((step[0] * (x1 - x0), step[1] * (y1 - y0)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -150,7 +155,11 @@ class MapView(QWidget):
 
     # Points and pictures
 
+    def _on_moved(self) -> None:
+        self._moved = True
+
     def _on_opened(self) -> None:
+        self._moved = False
         self._overlay.set_hover(None)
         self._empty.hide()
 
@@ -184,8 +193,8 @@ class MapView(QWidget):
         self._request()
 
     def _on_indexed(self, index: PointIndex) -> None:
-        first, self._index = self._index is None, index
-        if first or self._projection.reframe:
+        self._index = index
+        if self._projection.reframe or not self._moved:
             self.fit()
         self._request()
 

@@ -21,7 +21,7 @@ Arrays = mx.array | tuple[mx.array, ...]
 Static = tuple[tuple[str, Hashable], ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Observation:
     """What the pairs that ran inside `observe` did."""
 

@@ -24,7 +24,17 @@ def in_memory(array: np.ndarray) -> Dataset:
 
 @pytest.mark.parametrize(
     ("dtype", "working"),
-    [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i1", "f4"), ("u1", "f4"), ("i2", "f4"), ("u2", "f4"), ("i4", "f8"), ("u8", "f8")],
+    [
+        ("f2", "f4"),
+        ("f4", "f4"),
+        ("f8", "f8"),
+        ("i1", "f4"),
+        ("u1", "f4"),
+        ("i2", "f4"),
+        ("u2", "f4"),
+        ("i4", "f8"),
+        ("u8", "f8"),
+    ],
 )
 def test_rows_are_read_in_the_smallest_type_that_holds_their_values(dtype: str, working: str) -> None:
     assert np.dtype(working_dtype(np.dtype(dtype))) == np.dtype(working)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -53,7 +54,7 @@ class Program:
         viewport = self.window.map.canvas
         with self.bot.waitSignal(self.controller.neighbours.changed, timeout=WAIT_MS):
             place = viewport.mapFrom(self.window.map, position.toPoint())
-            self.bot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place)
+            QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place)
 
     def answered(self, act: Callable[[], object]) -> None:
         """Do something that asks for neighbours, and wait for them."""
@@ -62,7 +63,7 @@ class Program:
 
     def flip_switch(self) -> None:
         switch = self.window.compile_switch
-        self.bot.mouseClick(switch, Qt.MouseButton.LeftButton, pos=QPoint(20, switch.height() // 2))
+        QTest.mouseClick(switch, Qt.MouseButton.LeftButton, pos=QPoint(20, switch.height() // 2))
 
     def table(self) -> list[list[str]]:
         """What the neighbours table shows, as texts."""

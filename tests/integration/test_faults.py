@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from core.types import Floats
 from tests.integration.conftest import WAIT_MS, Program
@@ -124,14 +125,14 @@ def test_without_a_compiler_the_switch_is_off_and_says_why(
     assert "MLX_DISABLE_COMPILE" in switch.toolTip()
     program.click_point(3)
     assert program.dots("eager") == 1
-    program.bot.mouseClick(program.window.timings.race, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(program.window.timings.race, Qt.MouseButton.LeftButton)
     assert program.controller.timings.race_left == 0
 
 
 def test_a_cancelled_projection_keeps_the_sample_on_the_map(program: Program, tmp_path: Path) -> None:
     path = tmp_path / "many.npy"
     np.save(path, np.random.default_rng(0).standard_normal((60_000, 32)).astype(np.float32))
-    cancelled = []
+    cancelled: list[object] = []
 
     def cancel_when_projecting() -> None:
         activity = program.controller.jobs.activity

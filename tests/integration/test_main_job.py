@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
 
 from app.theme import COMPILED, EAGER
 from app.views.neighbours import LABEL, ROW
@@ -44,7 +45,7 @@ def test_the_sample_opens_and_answers(program: Program) -> None:
 
 def test_a_click_far_from_any_point_selects_nothing(program: Program, file: Path) -> None:
     program.open(file)
-    program.bot.mouseClick(program.window.map.canvas, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
+    QTest.mouseClick(program.window.map.canvas, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
     program.bot.wait(0)
     assert program.controller.selection.row is None
 
@@ -56,7 +57,7 @@ def test_a_line_of_the_table_becomes_the_query_and_history_walks(program: Progra
     table = program.window.neighbours.table
     second = int(program.table()[2][ROW])
     where = table.visualRect(program.window.neighbours.table_model.index(2, LABEL)).center()
-    program.answered(lambda: program.bot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where))
+    program.answered(lambda: QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where))
     assert program.controller.selection.row == second
     program.answered(program.window.action("back").trigger)
     assert program.controller.selection.row == first
@@ -82,7 +83,7 @@ def test_flipping_the_switch_asks_again_and_changes_the_chart(program: Program, 
 def test_the_switch_is_on_a_key(program: Program, file: Path) -> None:
     program.open(file)
     program.click_point(3)
-    program.answered(lambda: program.bot.keyClick(program.window, Qt.Key.Key_C))
+    program.answered(lambda: QTest.keyClick(program.window, Qt.Key.Key_C))
     assert program.controller.mode == "eager"
     assert not program.window.compile_switch.isChecked()
 
@@ -90,7 +91,7 @@ def test_the_switch_is_on_a_key(program: Program, file: Path) -> None:
 def test_a_race_runs_both_ways_and_says_what_it_found(program: Program, file: Path) -> None:
     program.open(file)
     program.click_point(3)
-    program.bot.mouseClick(program.window.timings.race, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(program.window.timings.race, Qt.MouseButton.LeftButton)
     program.bot.waitUntil(lambda: program.controller.timings.race_left == 0 and program.controller.jobs.idle, timeout=WAIT_MS)
     summary = program.controller.timings.summary()
     assert len(summary.compiled) >= 30
@@ -141,7 +142,7 @@ def test_projection_settings_project_again(program: Program, file: Path, vectors
     np.testing.assert_allclose(np.abs(model.coords[:, 1]), expected, atol=2e-3 * expected.max())
     before = model.coords.copy()
     with program.bot.waitSignal(model.changed, timeout=WAIT_MS):
-        program.bot.mouseClick(program.window.projection.unit_length, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+        QTest.mouseClick(program.window.projection.unit_length, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
     assert model.settings.unit_length
     assert not np.allclose(before, model.coords)
 
@@ -162,7 +163,7 @@ def test_hover_names_the_point(program: Program, file: Path) -> None:
     position = program.window.map.position_of(5)
     assert position is not None
     canvas = program.window.map.canvas
-    program.bot.mouseMove(canvas, canvas.mapFrom(program.window.map, position.toPoint()))
+    QTest.mouseMove(canvas, canvas.mapFrom(program.window.map, position.toPoint()))
     program.bot.waitUntil(lambda: program.window.map.hovered is not None, timeout=WAIT_MS)
     row = program.window.map.hovered
     assert row is not None
@@ -202,7 +203,7 @@ def test_a_dropped_file_opens_and_is_remembered(program: Program, file: Path) ->
 def test_esc_clears_the_query(program: Program, file: Path) -> None:
     program.open(file)
     program.click_point(5)
-    program.bot.keyClick(program.window, Qt.Key.Key_Escape)
+    QTest.keyClick(program.window, Qt.Key.Key_Escape)
     assert program.controller.selection.row is None
     assert program.table() == []
 
