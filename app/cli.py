@@ -8,12 +8,13 @@ import queue
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from app.figures import figure
 from core.dataset import Dataset
 from core.engine import Engine
 from core.errors import Cancelled, CompileUnavailable, UserError
@@ -23,6 +24,8 @@ from core.types import (
     METRICS,
     AnnotateRequest,
     AnnotateResult,
+    BenchRequest,
+    BenchResult,
     Broken,
     Completed,
     DeviceInfo,
@@ -283,7 +286,29 @@ def _project(session: Session, options: argparse.Namespace) -> Answer:
     return document, text
 
 
-COMMANDS = {"info": _info, "knn": _knn, "project": _project}
+def _bench(session: Session, options: argparse.Namespace) -> Answer:
+    only = tuple(name.strip() for name in options.only.split(",")) if options.only else ()
+    result = session.ask(BenchRequest(only, options.repeat, options.time_limit))
+    assert isinstance(result, BenchResult)
+    head = (
+        f"{result.device.line}\n"
+        f"copy {result.bandwidth_gb_s:.0f} GB/s, float32 product {result.product_gflop_s:,.0f} GFLOP/s; "
+        + ", ".join(f"{name} {text}" for name, text in result.versions.items())
+    )
+    lines = [head]
+    for i, row in enumerate(result.rows):
+        if i == 0 or result.rows[i - 1].case != row.case:
+            lines.append(f"\n{row.case}: {row.about}")
+            lines.append(f"  {'':<28}{'median ms':>10}{'p95':>10}{'first':>10}{'n':>5}{'of limit':>10}  times ours")
+        ratio = row.times_reference
+        times = "" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+        figures = "".join(f"{figure(value):>10}" for value in (row.median_ms, row.p95_ms, row.first_ms))
+        lines.append(f"  {row.runner:<28}{figures}{row.count:>5}{row.share_of_limit:>10.0%}  {times}")
+    lines += [f"\nleft out: {text}" for text in result.skipped]
+    return asdict(result), "\n".join(lines)
+
+
+COMMANDS = {"bench": _bench, "info": _info, "knn": _knn, "project": _project}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -293,17 +318,24 @@ def _parser() -> argparse.ArgumentParser:
         ("info", "tell what a file holds"),
         ("knn", "list the exact nearest neighbours of rows"),
         ("project", "write the leading components of all rows"),
+        ("bench", "measure beside the peers that are installed"),
     ):
         command = commands.add_parser(name, help=about, description=about.capitalize() + ".")
-        command.add_argument("file", type=Path, metavar="FILE")
-        _add_file_options(command)
+        if name != "bench":
+            command.add_argument("file", type=Path, metavar="FILE")
+            _add_file_options(command)
         command.add_argument("--json", action="store_true", help="print one JSON document")
-        if name != "info":
+        if name in ("knn", "project"):
             command.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
         if name == "knn":
             command.add_argument("--row", type=int, action="append", required=True, metavar="N", help="may be repeated")
             command.add_argument("-k", type=_positive, default=10, metavar="K")
             command.add_argument("--metric", choices=METRICS, default="l2")
+        if name == "bench":
+            command.add_argument("--device", choices=DEVICES, help="the best one if left out")
+            command.add_argument("--only", metavar="NAME,…", help="cases whose names begin so")
+            command.add_argument("--repeat", type=_positive, default=15, metavar="N")
+            command.add_argument("--time-limit", type=float, default=12.0, metavar="SECONDS", help="at most, a case")
         if name == "project":
             command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npy")
             command.add_argument("--components", type=_positive, default=2, metavar="C")

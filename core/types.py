@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset import Dataset
+from core.statistics import Ratio
 from core.table import Table
 
 Metric = Literal["l2", "cosine", "inner_product"]
@@ -114,7 +115,18 @@ class NeighboursRequest:
     priority: int = 0
 
 
-Request = LoadRequest | AnnotateRequest | InspectRequest | ProjectRequest | NeighboursRequest
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """Measure our computations beside their peers."""
+
+    only: tuple[str, ...] = ()  # beginnings of the names of cases; empty: all
+    repeat: int = 15
+    seconds: float = 12.0  # at most, a case
+    key: str = "bench"
+    priority: int = 4
+
+
+Request = LoadRequest | AnnotateRequest | InspectRequest | ProjectRequest | NeighboursRequest | BenchRequest
 
 
 # Results.
@@ -179,7 +191,32 @@ class NeighboursResult:
     timing: Timing = field(repr=False)
 
 
-Result = LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult
+@dataclass(frozen=True, slots=True)
+class BenchRow:
+    """One runner of one case."""
+
+    case: str
+    about: str
+    runner: str
+    median_ms: float
+    p95_ms: float
+    first_ms: float  # the first call: trace and code generation, where there is any
+    count: int
+    times_reference: Ratio | None  # its time over that of our compiled run; None for that run itself or too few repeats
+    share_of_limit: float  # what memory bandwidth or the float32 product would allow at best, over what it took
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    rows: tuple[BenchRow, ...]
+    skipped: tuple[str, ...]
+    bandwidth_gb_s: float
+    product_gflop_s: float
+    device: DeviceInfo
+    versions: dict[str, str]
+
+
+Result = LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult | BenchResult
 
 
 # Events of the compute thread. Every job ends in exactly one of Completed, Failed, Stopped.

@@ -1,9 +1,10 @@
 """Exact k nearest neighbours by exhaustive search, every answer proven.
 
 The device proposes, the host decides:
-1. One product over all rows gives each row a lower bound of its distance to the query: the float32 score less its error bound
-   (the terms come with the rows, see core.compute.vectors). The rows with the smallest bounds are the candidates.
-2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row.
+1. One cheap product over all rows gives each row a lower bound of its distance to the query (core.compute.proposals). The rows
+   with the smallest bounds are the candidates.
+2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row. For batches on a GPU
+   the device computes them in float32, and the host only where that leaves a doubt (core.compute.refinement).
 3. If the k-th of these is below every bound left out, no other row can belong: 'proven'. If not (ties, near-duplicates, data
    of wild scale), every row whose bound does not exceed the k-th distance is computed directly: 'computed in full'.
 """
@@ -14,74 +15,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.compute import selection
-from core.compute.compilation import pair
 from core.compute.device import select
+from core.compute.proposals import Doubles, Prepared, arithmetic_for
+from core.compute.refinement import Refined, Refinement, separated
 from core.compute.timing import fence, stopwatch
-from core.compute.vectors import (
-    NORM,
-    ONE,
-    PADDING,
-    SANE_NORMS,
-    SQUARE,
-    ArrayRows,
-    Chunk,
-    Poll,
-    Vectors,
-    no_poll,
-    scan_rows,
-)
+from core.compute.vectors import PAD, ArrayRows, Chunk, Poll, Vectors, no_poll, scan_rows
 from core.types import METRICS, DeviceInfo, Exact, Ids, Metric, Mode, Timing
 
-Doubles = NDArray[np.float64]
-
-# Scores held at once, (queries, rows of a chunk): 128 MB.
-MAX_SCORES = 1 << 25
+# Scores held at once, (queries, rows of a chunk): 128 MB on a CPU, 4 GB on a GPU.
+MAX_SCORES = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
 # Rows whose distances are computed directly at once when an answer is computed in full.
 DIRECT_ROWS = 1 << 14
-
-
-def lower_bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, columns: bool) -> mx.array:
-    """Lower bounds, up to a constant a query, of the distances of all rows of a chunk: (q, width)."""
-    products = queries @ (data if columns else data.T)
-    return products * inverse_norms if cosine else products
-
-
-bounds = pair(lower_bounds)
-
-
-@pair
-def propose(
-    queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, columns: bool, k: int, block: int
-) -> tuple[mx.array, mx.array]:
-    """The k smallest bounds of each query and their positions in the chunk, both (q, k)."""
-    return selection.smallest(lower_bounds(queries, data, inverse_norms, cosine=cosine, columns=columns), k, block)
+# Batches of more queries than this are put in order on the device, where it is a GPU.
+HOST_QUERIES = 4
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """Neighbours of q queries, nearest first."""
 
-    distances: Doubles  # (q, k)
+    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, for batches on a GPU
     ids: Ids  # (q, k)
     exact: tuple[Exact, ...]  # one a query
     timing: Timing
 
 
 @dataclass(frozen=True)
-class _Queries:
-    """Queries made ready: what the product takes, and what turns its scores into bounds on `order`.
+class _Candidates:
+    """Candidates of q queries; an entry that is only padding has row -1."""
 
-    `order` is what neighbours are sorted by, smallest first: the squared scaled distance, 1 - cosine, or minus the product.
-    """
-
-    raw: Doubles  # (q, d)
-    coefficients: NDArray[np.float32]  # (q, width)
-    constant: Doubles  # (q,); -infinity for a wild query, whose float32 products prove nothing
+    bounds: Doubles  # (q, c)
+    rows: Ids  # (q, c)
+    left_out: Doubles  # (q,) no row left out has an order below this
+    refined: Refined | None  # (q, c), where the device has put them in order
 
 
 class NearestRows:
@@ -91,6 +61,8 @@ class NearestRows:
         self.vectors = vectors
         self.metric: Metric = metric
         self.device = device
+        self.arithmetic = arithmetic_for(vectors, metric)
+        self._refinement = Refinement(vectors, metric)
 
     def search(
         self,
@@ -108,129 +80,111 @@ class NearestRows:
         raw = np.atleast_2d(np.asarray(queries, np.float64))
         own = np.full(len(raw), -1) if exclude is None else np.asarray(exclude)
         k = min(k, self.vectors.rows - (exclude is not None))
+        # In steps, so that few shapes are compiled; the query's own row may be among them.
+        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
         with stopwatch(mode) as watch:
-            prepared = self._prepare(raw)
+            prepared = self.arithmetic.prepare(raw)
             with watch.stage("scan"):
-                candidates, left_out, bytes_read = self._propose(prepared, self._wanted(k), mode, poll)
+                found, bytes_read = self._propose(prepared, wanted, mode, poll)
             with watch.stage("exact distances"):
-                answers = [
-                    self._decide(prepared, i, k, candidates[i], left_out[i], int(own[i]), mode, poll) for i in range(len(raw))
-                ]
-        distances = np.array([self._distances(order) for order, _, _ in answers]).reshape(len(raw), k)
-        ids = np.array([rows for _, rows, _ in answers], np.int64).reshape(len(raw), k)
-        return SearchResult(distances, ids, tuple(e for _, _, e in answers), watch.timing(bytes_read))
+                order, ids, exact = self._decide(prepared, found, k, own, mode, poll)
+        return SearchResult(self._distances(order), ids, exact, watch.timing(bytes_read))
 
-    def _wanted(self, k: int) -> int:
-        """Candidates to ask for: more than k, so that the proof succeeds; in steps, so that few shapes are compiled."""
-        return -(-(k + 1 + max(16, k // 4)) // 16) * 16
-
-    def _prepare(self, raw: Doubles) -> _Queries:
-        vectors, error = self.vectors, self.vectors.error
-        shift = vectors.shift.astype(np.float64)
-        scaled = raw * vectors.scale
-        norms = np.linalg.norm(scaled, axis=1)
-        wild = norms > SANE_NORMS[1]
-        scaled[wild] = 0.0
-        # What products below float32's normal range may lose, even where a device rounds them to zero.
-        lost = vectors.width * 2.0**-125
-        coefficients = np.zeros((len(raw), vectors.width))
-        extra = coefficients[:, vectors.dims :]
-        extra[:, PADDING] = 1.0
-        if self.metric == "l2":
-            # |x - q|² = |x|² - 2 q·x + |q|², all shifted; 2|q||x| <= |q|² + |x|² splits the error between row and query.
-            q = scaled - shift
-            coefficients[:, : vectors.dims] = -2.0 * q
-            extra[:, SQUARE] = 1.0
-            constant = (1.0 - 3.0 * error) * np.square(q).sum(axis=1) - lost
-        elif self.metric == "inner_product":
-            coefficients[:, : vectors.dims] = -scaled
-            extra[:, NORM] = -2.0 * error * norms - lost
-            constant = -scaled @ shift - 1e-12 * np.abs(scaled) @ np.abs(shift) - lost
-        else:
-            unit = np.divide(scaled, norms[:, None], out=np.zeros_like(scaled), where=norms[:, None] > 0)
-            coefficients[:, : vectors.dims] = -unit
-            extra[:, NORM] = -2.0 * error
-            extra[:, ONE] = -unit @ shift - 2.0 * error * np.linalg.norm(shift) - lost
-            constant = np.full(len(raw), 1.0 - 4.0 * error)
-        constant[wild] = -np.inf
-        return _Queries(raw, coefficients.astype(np.float32), constant)
-
-    def _propose(self, queries: _Queries, wanted: int, mode: Mode, poll: Poll) -> tuple[list[Ids], Doubles, int]:
-        """Candidate rows of each query, the smallest bound left out for each, and the bytes read."""
-        count = len(queries.raw)
-        bounds_found: list[list[NDArray[np.float32]]] = [[] for _ in range(count)]
-        rows_found: list[list[Ids]] = [[] for _ in range(count)]
-        left_out = np.full(count, np.inf)
-        bytes_read = 0
+    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll) -> tuple[_Candidates, int]:
+        """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
+        count = len(prepared.raw)
+        refine = not self.vectors.columns and count > HOST_QUERIES
+        found, bytes_read = [], 0
         for chunk in self.vectors.chunks(poll):
-            width = chunk.inverse_norms.shape[0]
-            k = min(wanted, width)
-            block = selection.block_size(self.device.kind, width, k)
-            step = max(1, MAX_SCORES // width)
+            step = max(1, MAX_SCORES[self.device.kind] // chunk.ones.shape[0])
+            parts = []
             for start in range(0, count, step):
                 poll()
                 batch = slice(start, min(start + step, count))
-                values, positions = self._propose_chunk(queries.coefficients[batch], chunk, k, block, mode)
-                bytes_read += chunk.data.nbytes
-                real = values < 1e38
-                for i, query in enumerate(range(count)[batch]):
-                    bounds_found[query].append(values[i][real[i]])
-                    rows_found[query].append(chunk.file_rows(positions[i][real[i]]))
-                if k < chunk.rows:
-                    left_out[batch] = np.minimum(left_out[batch], values.max(axis=1))
-        candidates = []
-        for query in range(count):
-            found, rows = np.concatenate(bounds_found[query]), np.concatenate(rows_found[query])
-            if len(found) > wanted:
-                part = np.argpartition(found, wanted - 1)
-                left_out[query] = min(left_out[query], found[part[wanted:]].min())
-                rows = rows[part[:wanted]]
-            candidates.append(rows)
-        return candidates, left_out + queries.constant, bytes_read
+                parts.append(self._propose_chunk(prepared, batch, chunk, wanted, mode, refine))
+                bytes_read += chunk.scanned_bytes
+            found.append(_stacked(parts, axis=0))
+        return _best(_stacked(found, axis=1), wanted), bytes_read
 
     def _propose_chunk(
-        self, coefficients: NDArray[np.float32], chunk: Chunk, k: int, block: int, mode: Mode
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        values, positions = propose(
+        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, refine: bool
+    ) -> _Candidates:
+        width = chunk.ones.shape[0]
+        k = min(wanted, width)
+        values, positions = self.arithmetic.propose(
             mode,
-            mx.array(coefficients),
-            chunk.data,
-            chunk.inverse_norms,
-            cosine=self.metric == "cosine",
-            columns=self.vectors.columns,
+            *prepared.on_device(batch),
+            *self.arithmetic.chunk_arrays(chunk),
+            **self.arithmetic.static(),
             k=k,
-            block=block,
+            blocks=selection.block_sizes(self.device.kind, width, k),
         )
-        fence(values, positions)
-        return np.array(values), np.array(positions)
+        refined = None
+        if refine:
+            queries = self._refinement.queries(prepared)[batch]
+            outputs = self._refinement.start(mode, queries, chunk, positions)
+            fence(values, positions, *outputs)
+            refined = self._refinement.finish(queries, outputs)
+        else:
+            fence(values, positions)
+        host = np.array(values).astype(np.float64)
+        real = host < PAD / 10
+        where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
+        rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
+        constant = prepared.constant[batch]
+        left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
+        return _Candidates(host + constant[:, None], rows, left_out, refined)
 
     def _decide(
-        self, queries: _Queries, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
+        self, prepared: Prepared, found: _Candidates, k: int, own: Ids, mode: Mode, poll: Poll
+    ) -> tuple[Doubles, Ids, tuple[Exact, ...]]:
+        """Order and rows (q, k) of the nearest, and how each query's were proven."""
+        count = len(prepared.raw)
+        order, ids = np.empty((count, k)), np.empty((count, k), np.int64)
+        exact: list[Exact] = ["proven"] * count
+        open_queries = np.arange(count)
+        if found.refined is not None and k < found.rows.shape[1]:
+            settled, order, ids = self._settle(found, found.refined, k, own)
+            open_queries = np.flatnonzero(~settled)
+        for i in open_queries:
+            rows = found.rows[i]
+            rows = rows[(rows >= 0) & (rows != own[i])]
+            order[i], ids[i], exact[i] = self._decide_one(prepared, int(i), k, rows, found.left_out[i], int(own[i]), mode, poll)
+        return order, ids, tuple(exact)
+
+    @staticmethod
+    def _settle(found: _Candidates, refined: Refined, k: int, own: Ids) -> tuple[NDArray[np.bool_], Doubles, Ids]:
+        """Which queries the device's float32 order settles beyond doubt, with order and rows (q, k) of all."""
+        usable = (found.rows >= 0) & (found.rows != own[:, None])
+        order = np.where(usable, refined.order, np.inf)
+        error = np.where(usable, refined.error, 0.0)
+        sorting = np.lexsort((found.rows, order), axis=1)
+        order, error, rows = (np.take_along_axis(a, sorting, axis=1) for a in (order, error, found.rows))
+        last = order[:, k - 1] + error[:, k - 1]
+        with np.errstate(invalid="ignore"):  # infinity less infinity, where there are fewer than k candidates: not settled
+            settled = separated(order, error, k) & (last < found.left_out)
+        return settled, order[:, :k], rows[:, :k]
+
+    def _decide_one(
+        self, prepared: Prepared, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
     ) -> tuple[Doubles, Ids, Exact]:
-        query = queries.raw[index]
-        order, rows = self._nearest(query, rows[rows != own], k)
+        query = prepared.raw[index]
+        order, rows = self._nearest(query, rows, k)
         if len(rows) == k and (k == 0 or order[-1] < left_out):
             return order, rows, "proven"
         limit = order[-1] if len(rows) == k else np.inf
-        possible = self._within(queries, index, limit, mode, poll)
+        possible = self._within(prepared, index, limit, mode, poll)
         order, rows = self._nearest(query, possible[possible != own], k, poll)
         return order, rows, "computed in full"
 
-    def _within(self, queries: _Queries, index: int, limit: float, mode: Mode, poll: Poll) -> Ids:
+    def _within(self, prepared: Prepared, index: int, limit: float, mode: Mode, poll: Poll) -> Ids:
         """Every row whose lower bound does not exceed `limit`: all that could be among the nearest."""
-        coefficients = mx.array(queries.coefficients[index : index + 1])
+        inputs = prepared.on_device(slice(index, index + 1))
         found = []
         for chunk in self.vectors.chunks(poll):
-            scores = bounds(
-                mode,
-                coefficients,
-                chunk.data,
-                chunk.inverse_norms,
-                cosine=self.metric == "cosine",
-                columns=self.vectors.columns,
-            )
+            scores = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
             fence(scores)
-            host = np.array(scores)[0, : chunk.rows].astype(np.float64) + queries.constant[index]
+            host = np.array(scores)[0, : chunk.rows].astype(np.float64) + prepared.constant[index]
             # Written so that a score of NaN (infinity less infinity) counts as possible.
             found.append(chunk.file_rows(np.flatnonzero(~(host > limit))))
         return np.concatenate(found)
@@ -272,6 +226,38 @@ class NearestRows:
         if self.metric == "inner_product":
             return -order / np.float64(self.vectors.scale**2)
         return np.maximum(order, 0.0)
+
+
+def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:
+    """Candidates of several batches (axis 0) or of several chunks (axis 1) as one."""
+    if len(parts) == 1:
+        return parts[0]
+    refined = [part.refined for part in parts if part.refined is not None]
+    left_out = [part.left_out for part in parts]
+    return _Candidates(
+        np.concatenate([part.bounds for part in parts], axis),
+        np.concatenate([part.rows for part in parts], axis),
+        np.concatenate(left_out) if axis == 0 else np.minimum.reduce(left_out),
+        Refined(np.concatenate([r.order for r in refined], axis), np.concatenate([r.error for r in refined], axis))
+        if refined
+        else None,
+    )
+
+
+def _best(found: _Candidates, wanted: int) -> _Candidates:
+    """The `wanted` candidates of smallest bound; what is dropped counts as left out."""
+    if found.bounds.shape[1] <= wanted:
+        return found
+    part = np.argpartition(found.bounds, wanted - 1, axis=1)
+    kept, dropped = part[:, :wanted], part[:, wanted:]
+    nearest_dropped = np.take_along_axis(found.bounds, dropped, axis=1).min(axis=1)
+    refined = found.refined
+    return _Candidates(
+        np.take_along_axis(found.bounds, kept, axis=1),
+        np.take_along_axis(found.rows, kept, axis=1),
+        np.minimum(found.left_out, nearest_dropped),
+        refined and Refined(np.take_along_axis(refined.order, kept, axis=1), np.take_along_axis(refined.error, kept, axis=1)),
+    )
 
 
 class FlatIndex:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.compute.compilation import pair
 from core.compute.svd import OVERSAMPLE, fix_signs, orthonormal, truncated_svd
 from core.compute.timing import fence
-from core.compute.vectors import ONE, Chunk, Poll, Report, Vectors, no_poll, no_report
+from core.compute.vectors import Chunk, Poll, Report, Vectors, no_poll, no_report
 from core.types import Floats, Mode
 
 # Up to here one pass for the covariance costs less than the passes of an iteration (measured on 2 CPU cores).
@@ -29,53 +29,45 @@ MAX_RESIDUAL = 1e-4
 
 
 def standardise(
-    data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
+    data: mx.array, ones: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
 ) -> mx.array:
     """Rows of a chunk as the projection sees them, as stored: (d, width) or (width, d); 0 where there is padding.
 
     `shift` (d,) is what the stored rows were shifted by, `mean` (d,) what to take off; `lengths` (width,) are inverse norms.
     """
     if columns:
-        x, one = data[:dims], data[dims + ONE][None, :]
-        shift, mean, lengths = shift[:, None], mean[:, None], lengths[None, :]
+        x, shift, mean, ones, lengths = data[:dims], shift[:, None], mean[:, None], ones[None, :], lengths[None, :]
     else:
-        x, one = data[:, :dims], data[:, dims + ONE][:, None]
-        shift, mean, lengths = shift[None, :], mean[None, :], lengths[:, None]
-    return (x + shift * one) * lengths - mean * one if unit else x + (shift - mean) * one
+        x, shift, mean, ones, lengths = data, shift[None, :], mean[None, :], ones[:, None], lengths[:, None]
+    return (x + shift * ones) * lengths - mean * ones if unit else x + (shift - mean) * ones
 
 
 @pair
-def total(
-    data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
-) -> mx.array:
+def total(*chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
     """Sum of the standardised rows of a chunk, (d,)."""
-    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
     return x @ mx.ones(x.shape[1]) if columns else mx.ones(x.shape[0]) @ x
 
 
 @pair
-def gram(data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool) -> mx.array:
+def gram(*chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
     """AᵀA of the standardised rows of a chunk, (d, d)."""
-    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
     return x @ x.T if columns else x.T @ x
 
 
 @pair
-def power_step(
-    data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, v: mx.array, *, dims: int, unit: bool, columns: bool
-) -> tuple[mx.array, mx.array]:
+def power_step(v: mx.array, *chunk: mx.array, dims: int, unit: bool, columns: bool) -> tuple[mx.array, mx.array]:
     """A chunk's share of Aᵀ(A·V), (d, p), and of the squared length of A."""
-    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
     step = x @ (v.T @ x).T if columns else x.T @ (x @ v)
     return step, mx.square(x).sum()
 
 
 @pair
-def coordinates(
-    data: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, v: mx.array, *, dims: int, unit: bool, columns: bool
-) -> mx.array:
+def coordinates(v: mx.array, *chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
     """The standardised rows of a chunk on components V (d, c): (c, width) or (width, c)."""
-    x = standardise(data, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
     return v.T @ x if columns else x @ v
 
 
@@ -118,7 +110,7 @@ class Projector:
         v = mx.array(fit.components[:, list(axes)])
         unscale = np.float32(1.0 if fit.unit else 1.0 / self.vectors.scale)
         for chunk in self.vectors.chunks(poll):
-            y = coordinates(self.mode, *self._inputs(chunk, fit.mean), v, **self._static)
+            y = coordinates(self.mode, v, *self._inputs(chunk, fit.mean), **self._static)
             fence(y)
             host = np.array(y).T if self.vectors.columns else np.array(y)
             out[chunk.file_rows(np.arange(chunk.rows))] = host[: chunk.rows] * unscale
@@ -175,7 +167,7 @@ class Projector:
         for number in range(PASSES):
             z[:], whole = 0.0, 0.0
             for chunk in self.vectors.chunks(poll):
-                part, square = power_step(self.mode, *self._inputs(chunk, mean), v, **self._static)
+                part, square = power_step(self.mode, v, *self._inputs(chunk, mean), **self._static)
                 fence(part, square)
                 z += np.array(part)
                 whole += float(square.item())
@@ -188,8 +180,8 @@ class Projector:
         vectors = basis @ rotation[:, ::-1]
         return vectors[:, :components], values[::-1][:components], whole, f"{PASSES} subspace iterations over the rows"
 
-    def _inputs(self, chunk: Chunk, mean: Floats) -> tuple[mx.array, mx.array, mx.array, mx.array]:
-        return chunk.data, chunk.inverse_norms, self._shift, mx.array(mean)
+    def _inputs(self, chunk: Chunk, mean: Floats) -> tuple[mx.array, ...]:
+        return chunk.data, chunk.ones, chunk.inverse_norms, self._shift, mx.array(mean)
 
     def _report(self, report: Report, stage: str, chunk: Chunk) -> None:
         rows = self.vectors.source.rows

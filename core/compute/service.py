@@ -9,6 +9,7 @@ from typing import Protocol
 import mlx.core as mx
 import numpy as np
 
+from core.compute.bench import run_cases
 from core.compute.device import select
 from core.compute.knn import NearestRows
 from core.compute.projection import Fit, Projector
@@ -23,6 +24,7 @@ from core.types import (
     COMPONENTS,
     AnnotateRequest,
     AnnotateResult,
+    BenchRequest,
     InspectRequest,
     InspectResult,
     LoadRequest,
@@ -87,6 +89,8 @@ class Service:
                     return self._project(request, job)
                 case NeighboursRequest():
                     return self._neighbours(request, job)
+                case BenchRequest(only, repeat, seconds):
+                    return run_cases(self.device, only, repeat, seconds, job.poll, job.report)
         except RuntimeError as error:
             # MLX raises at evaluation when the compiler it calls fails.
             if "compile" in str(error).lower() and self.device.kind == "cpu":

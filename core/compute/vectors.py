@@ -6,8 +6,8 @@ followed by four more entries, so that one product yields a whole score and no p
     x - shift | |x - shift|² less its error bound | |x - shift| | 1 | 0          a row
     0         | 0                                 | 0           | 0 | PAD        padding, which never wins
 
-On a CPU a chunk is transposed, (d + 4, rows): one query then reads memory in order, 2.7 times as fast as row-major.
-On a GPU it is (rows, d + 4).
+On a CPU a chunk is transposed, (d + 4, rows): one query then reads memory in order, 2.7 times as fast as row-major. On a GPU it
+is (rows, d), and a float16 copy beside it, with the entries apart, serves the search (see core.compute.proposals).
 """
 
 from __future__ import annotations
@@ -91,14 +91,32 @@ def scan_rows(source: Rows, poll: Poll = no_poll, report: Report = no_report) ->
 
 
 @dataclass(frozen=True, eq=False)
+class HalfCopy:
+    """Rows in float16 and what bounds them, all of a chunk's width."""
+
+    rows: mx.array  # (width, d) float16, each row times a power of two that brings its norm to 16..32
+    back: mx.array  # (width,) float32, what undoes that
+    squares: mx.array  # (width,) float32, less their error bound
+    norms: mx.array  # (width,) float32, plus theirs
+    bias: mx.array  # (width,) 0; PAD for padding; WILD_SQUARE for a wild row
+
+
+@dataclass(frozen=True, eq=False)
 class Chunk:
     """Some rows of the file on the device."""
 
     start: int  # row of the file that the first column stands for
     rows: int  # real rows, without padding
     kept: Ids | None  # rows kept, counted from `start`, where some were left out
-    data: mx.array  # (d + 4, width) on a CPU, (width, d + 4) on a GPU, float32
+    data: mx.array  # (d + 4, width) on a CPU, (width, d) on a GPU, float32
+    ones: mx.array  # (width,) 1 for a row, 0 for padding
     inverse_norms: mx.array  # (width,) of the unshifted rows; 0 for a zero row, 1 for padding
+    half: HalfCopy | None  # on a GPU
+
+    @property
+    def scanned_bytes(self) -> int:
+        """Bytes that a search reads."""
+        return self.data.nbytes if self.half is None else self.half.rows.nbytes + 5 * self.half.norms.nbytes
 
     def file_rows(self, index: NDArray[np.integer[Any]]) -> Ids:
         """Row numbers in the file of positions in this chunk."""
@@ -114,7 +132,7 @@ class Vectors:
         self.columns = kind == "cpu"
         self.dims = source.dims
         self.width = source.dims + EXTRA
-        row_bytes = 4 * self.width
+        row_bytes = 4 * self.width if self.columns else 6 * self.width
         self.nbytes = row_bytes * source.rows
         self.resident = self.nbytes <= budget_bytes
         chunk_bytes = CHUNK_BYTES[kind] if self.resident else min(CHUNK_BYTES[kind], budget_bytes // 4)
@@ -155,7 +173,7 @@ class Vectors:
             yield chunk
 
     def _scale_and_shift(self) -> tuple[float, NDArray[np.float32]]:
-        """A power of two that brings the sample's median norm near 1, and the sample's mean after it.
+        """A power of two that brings a wild median norm near 1, and the sample's median after it.
 
         Any scale and shift are right: these merely keep the values small.
         """
@@ -174,7 +192,7 @@ class Vectors:
     def _make_chunks(self, poll: Poll) -> Iterator[Chunk]:
         # One host buffer serves all chunks: fresh pages cost as much as the copying.
         width = min(self.step, _padded(self.source.rows))
-        buffer = np.empty((self.width, width) if self.columns else (width, self.width), np.float32)
+        buffer = np.empty((self.width, width) if self.columns else (width, self.dims), np.float32)
         for start in range(0, self.source.rows, self.step):
             poll()
             yield self._make_chunk(start, min(start + self.step, self.source.rows), buffer)
@@ -213,13 +231,38 @@ class Vectors:
             data[: self.dims, rows:] = 0.0
             data[self.dims :] = extra
         else:
-            data[:rows, : self.dims] = shifted
-            data[rows:, : self.dims] = 0.0
-            data[:, self.dims :] = extra.T
+            data[:rows] = shifted
+            data[rows:] = 0.0
         # mx.array copies: the buffer is free again when this returns.
-        chunk = Chunk(start, rows, kept, mx.array(data), mx.array(inverse_norms))
-        mx.eval(chunk.data, chunk.inverse_norms)
+        chunk = Chunk(
+            start,
+            rows,
+            kept,
+            mx.array(data),
+            mx.array(extra[ONE]),
+            mx.array(inverse_norms),
+            None if self.columns else self._half_copy(data, extra),
+        )
+        mx.eval(chunk.data, chunk.ones, chunk.inverse_norms)
         return chunk
+
+    def _half_copy(self, data: NDArray[np.float32], extra: NDArray[np.float32]) -> HalfCopy:
+        norms, bias = extra[NORM], extra[PADDING].copy()
+        wild = norms == WILD_NORM
+        bias[wild] = WILD_SQUARE
+        norms = np.where(wild, 0.0, norms)
+        to_half = np.exp2(half_exponent(norms)).astype(np.float32)
+        rows = (data * to_half[:, None]).astype(np.float16)
+        vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, bias)
+        copy = HalfCopy(mx.array(rows), *(mx.array(a.astype(np.float32)) for a in vectors))
+        mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.bias)
+        return copy
+
+
+def half_exponent(norms: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The power of two that brings each norm to 16..32, where float16 neither overflows nor loses small entries; 0 for 0."""
+    exponent = 5.0 - np.ceil(np.log2(np.where(norms > 0, norms, 32.0)))
+    return np.asarray(np.clip(exponent, -120, 120))
 
 
 def _padded(rows: int) -> int:

@@ -1,0 +1,228 @@
+"""Cheap arithmetic that proposes candidates, with a bound on what it can get wrong.
+
+Both ways give, for each query and row, a lower bound, up to a constant a query, of what neighbours are sorted by ('order'): the
+squared distance (l2), 1 - cosine, or minus the inner product, of the scaled vectors (see core.compute.vectors).
+
+- `ColumnArithmetic`, on a CPU: one float32 product over rows stored with their norms gives the bounds with no pass over
+  (queries, rows) beside it.
+- `HalfArithmetic`, on a GPU: the product is taken of a float16 copy of the rows, half the bytes and many times the rate; norms
+  and error bounds are applied in float32, in one kernel when compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import mlx.core as mx
+import numpy as np
+from numpy.typing import NDArray
+
+from core.compute import selection
+from core.compute.compilation import Pair, pair
+from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
+from core.types import Metric
+
+Doubles = NDArray[np.float64]
+
+# What products below float32's normal range may lose, a term, even where a device rounds them to zero.
+LOST = 2.0**-125
+# Unit roundoff of float32, and of float16 with what a device may lose by rounding its subnormal numbers to zero.
+U32, U16, LOST16 = 2.0**-24, 2.0**-11, 2.0**-14
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Queries made ready: what the device takes, and what turns its scores into bounds."""
+
+    raw: Doubles  # (q, d)
+    inputs: tuple[NDArray[Any], ...]  # each (q, …)
+    constant: Doubles  # (q,); -infinity for a wild query, of which float32 products prove nothing
+
+    def on_device(self, batch: slice) -> list[mx.array]:
+        return [mx.array(np.ascontiguousarray(a[batch])) for a in self.inputs]
+
+
+class Arithmetic(Protocol):
+    """A way to propose candidates."""
+
+    propose: Pair  # (queries' inputs, chunk's arrays) -> k smallest bounds and their positions, (q, k) each
+    bounds: Pair  # likewise -> bounds of all rows, (q, width)
+
+    def prepare(self, raw: Doubles) -> Prepared: ...
+    def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]: ...
+    def static(self) -> dict[str, Hashable]: ...
+    def wanted(self, k: int) -> int: ...
+
+
+def arithmetic_for(vectors: Vectors, metric: Metric) -> Arithmetic:
+    return ColumnArithmetic(vectors, metric) if vectors.columns else HalfArithmetic(vectors, metric)
+
+
+def _split(raw: Doubles, vectors: Vectors) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
+    """Queries in the units of the stored rows, their norms, and which are wild; those are set to zero."""
+    scaled = raw * vectors.scale
+    norms = np.linalg.norm(scaled, axis=1)
+    wild = norms > SANE_NORMS[1]
+    scaled[wild] = 0.0
+    norms[wild] = 0.0
+    return scaled, norms, wild
+
+
+def unit_rows(x: Doubles) -> Doubles:
+    """Rows divided by their length; a zero row stays zero."""
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    unit: Doubles = np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)
+    return unit
+
+
+# On a CPU
+
+
+def column_bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool) -> mx.array:
+    """Queries (q, d + 4), rows (d + 4, width) -> (q, width)."""
+    products = queries @ data
+    return products * inverse_norms if cosine else products
+
+
+@pair
+def column_propose(
+    queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, k: int, blocks: tuple[int, ...]
+) -> tuple[mx.array, mx.array]:
+    return selection.smallest(column_bounds(queries, data, inverse_norms, cosine=cosine), k, blocks)
+
+
+class ColumnArithmetic:
+    propose = column_propose
+    bounds = pair(column_bounds)
+
+    def __init__(self, vectors: Vectors, metric: Metric) -> None:
+        self._vectors, self._metric = vectors, metric
+
+    def wanted(self, k: int) -> int:
+        return k + max(16, k // 4)
+
+    def static(self) -> dict[str, Hashable]:
+        return {"cosine": self._metric == "cosine"}
+
+    def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]:
+        return chunk.data, chunk.inverse_norms
+
+    def prepare(self, raw: Doubles) -> Prepared:
+        vectors, error = self._vectors, self._vectors.error
+        shift = vectors.shift.astype(np.float64)
+        scaled, norms, wild = _split(raw, vectors)
+        lost = vectors.width * LOST
+        coefficients = np.zeros((len(raw), vectors.width))
+        extra = coefficients[:, vectors.dims :]
+        extra[:, PADDING] = 1.0
+        if self._metric == "l2":
+            # |x - q|² = |x|² - 2 q·x + |q|², all shifted; 2|q||x| <= |q|² + |x|² splits the error between row and query.
+            q = scaled - shift
+            coefficients[:, : vectors.dims] = -2.0 * q
+            extra[:, SQUARE] = 1.0
+            constant = (1.0 - 3.0 * error) * np.square(q).sum(axis=1) - lost
+        elif self._metric == "inner_product":
+            coefficients[:, : vectors.dims] = -scaled
+            extra[:, NORM] = -2.0 * error * norms - lost
+            constant = -scaled @ shift - 1e-12 * np.abs(scaled) @ np.abs(shift) - lost
+        else:
+            unit = unit_rows(scaled)
+            coefficients[:, : vectors.dims] = -unit
+            extra[:, NORM] = -2.0 * error
+            extra[:, ONE] = -unit @ shift - 2.0 * error * np.linalg.norm(shift) - lost
+            constant = np.full(len(raw), 1.0 - 4.0 * error)
+        constant[wild] = -np.inf
+        return Prepared(raw, (coefficients.astype(np.float32),), constant)
+
+
+# On a GPU
+
+
+def half_bounds(
+    queries: mx.array,
+    terms: mx.array,
+    half: mx.array,
+    back: mx.array,
+    base: mx.array,
+    norms: mx.array,
+    inverse_norms: mx.array,
+    *,
+    cosine: bool,
+) -> mx.array:
+    """Queries (q, d) float16, their terms (q, 3) float32, rows (width, d) float16 -> (q, width) float32.
+
+    base - terms₀ (q·x) - terms₁ |x| - terms₂, times 1/|x| for the cosine; `back` (width,) undoes the scaling of each row.
+    """
+    products = (queries @ half.T).astype(mx.float32) * back
+    scores = base - terms[:, 0:1] * products - terms[:, 1:2] * norms - terms[:, 2:3]
+    return scores * inverse_norms if cosine else scores
+
+
+@pair
+def half_propose(
+    queries: mx.array,
+    terms: mx.array,
+    half: mx.array,
+    back: mx.array,
+    base: mx.array,
+    norms: mx.array,
+    inverse_norms: mx.array,
+    *,
+    cosine: bool,
+    k: int,
+    blocks: tuple[int, ...],
+) -> tuple[mx.array, mx.array]:
+    scores = half_bounds(queries, terms, half, back, base, norms, inverse_norms, cosine=cosine)
+    return selection.smallest(scores, k, blocks)
+
+
+class HalfArithmetic:
+    """The float16 product of q and x, both scaled to a norm of 16..32, is off by at most error |q||x|: each factor rounded, the
+    result rounded, the sum taken in float32, and entries too small for float16 lost.
+    """
+
+    propose = half_propose
+    bounds = pair(half_bounds)
+
+    def __init__(self, vectors: Vectors, metric: Metric) -> None:
+        self._vectors, self._metric = vectors, metric
+        lost = float(np.sqrt(vectors.dims)) * LOST16 / 16
+        self._error = 1.01 * (3 * U16 + (vectors.dims + 8) * U32 + 2 * lost)
+
+    def wanted(self, k: int) -> int:
+        # Wider bounds than float32's: more candidates for the proof to succeed.
+        return k + max(48, k // 2)
+
+    def static(self) -> dict[str, Hashable]:
+        return {"cosine": self._metric == "cosine"}
+
+    def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]:
+        assert chunk.half is not None
+        base = chunk.half.squares if self._metric == "l2" else chunk.half.bias
+        return chunk.half.rows, chunk.half.back, base, chunk.half.norms, chunk.inverse_norms
+
+    def prepare(self, raw: Doubles) -> Prepared:
+        vectors, error32 = self._vectors, self._vectors.error
+        shift = vectors.shift.astype(np.float64)
+        scaled, norms, wild = _split(raw, vectors)
+        factor = 2.0 if self._metric == "l2" else 1.0
+        q = scaled - shift if self._metric == "l2" else scaled if self._metric == "inner_product" else unit_rows(scaled)
+        lengths = np.linalg.norm(q, axis=1)
+        to_half = np.exp2(half_exponent(lengths))
+        halves = q * to_half[:, None]
+        terms = np.zeros((len(raw), 3))
+        terms[:, 0] = factor / to_half
+        terms[:, 1] = factor * self._error * lengths + LOST
+        if self._metric == "l2":
+            constant = (1.0 - 6.0 * error32) * np.square(q).sum(axis=1) - 1e-36
+        elif self._metric == "inner_product":
+            terms[:, 1] += 4.0 * error32 * norms
+            constant = -q @ shift - 1e-12 * np.abs(q) @ np.abs(shift) - 1e-36
+        else:
+            terms[:, 1] += 4.0 * error32
+            terms[:, 2] = q @ shift + 4.0 * error32 * np.linalg.norm(shift) + 1e-36
+            constant = np.full(len(raw), 1.0 - 4.0 * error32)
+        constant[wild] = -np.inf
+        return Prepared(raw, (halves.astype(np.float16), terms.astype(np.float32)), constant)
