@@ -292,7 +292,7 @@ def _bench(session: Session, options: argparse.Namespace) -> Answer:
     assert isinstance(result, BenchResult)
     head = (
         f"{result.device.line}\n"
-        f"copy {result.bandwidth_gb_s:.0f} GB/s, float32 product {result.product_gflop_s:,.0f} GFLOP/s; "
+        f"memory {result.bandwidth_gb_s:.0f} GB/s, float32 product {result.product_gflop_s:,.0f} GFLOP/s; "
         + ", ".join(f"{name} {text}" for name, text in result.versions.items())
     )
     lines = [head]

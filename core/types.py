@@ -13,12 +13,12 @@ from core.dataset import Dataset
 from core.statistics import Ratio
 from core.table import Table
 
-Metric = Literal["l2", "cosine", "inner_product"]
+Metric = Literal["l2", "cosine", "inner_product", "l1", "linf"]
 Mode = Literal["compiled", "eager"]
 Exact = Literal["proven", "computed in full"]
 DeviceKind = Literal["metal", "cuda", "cpu"]
 
-METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product")
+METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product", "l1", "linf")
 MODES: tuple[Mode, ...] = ("compiled", "eager")
 # How many leading components a projection keeps: enough to choose axes from, few enough to fit fast.
 COMPONENTS = 8

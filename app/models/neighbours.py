@@ -6,7 +6,13 @@ from PySide6.QtCore import QObject, Signal
 
 from core.types import Metric, NeighboursResult
 
-METRIC_NAMES: dict[Metric, str] = {"l2": "Euclidean", "cosine": "Cosine", "inner_product": "Inner product"}
+METRIC_NAMES: dict[Metric, str] = {
+    "l2": "Euclidean",
+    "cosine": "Cosine",
+    "inner_product": "Inner product",
+    "l1": "Manhattan",
+    "linf": "Chebyshev",
+}
 
 
 class NeighboursModel(QObject):

@@ -31,7 +31,13 @@ from app.theme import DARK, Theme
 from core.types import Metric
 
 RANK, LABEL, ROW, DISTANCE = range(4)
-DISTANCE_NAMES: dict[Metric, str] = {"l2": "Distance", "cosine": "Cosine dist.", "inner_product": "Product"}
+DISTANCE_NAMES: dict[Metric, str] = {
+    "l2": "Distance",
+    "cosine": "Cosine dist.",
+    "inner_product": "Product",
+    "l1": "Distance",
+    "linf": "Distance",
+}
 BAR_ROLE = Qt.ItemDataRole.UserRole
 EMPTY = "Click a point on the map: its nearest neighbours are listed here."
 Index = QModelIndex | QPersistentModelIndex

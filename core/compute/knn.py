@@ -1,271 +1,35 @@
-"""Exact k nearest neighbours by exhaustive search, every answer proven.
-
-The device proposes, the host decides:
-1. One cheap product over all rows gives each row a lower bound of its distance to the query (core.compute.proposals). The rows
-   with the smallest bounds are the candidates.
-2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row. For batches on a GPU
-   the device computes them in float32, and the host only where that leaves a doubt (core.compute.refinement).
-3. If the k-th of these is below every bound left out, no other row can belong: 'proven'. If not (ties, near-duplicates, data
-   of wild scale), every row whose bound does not exceed the k-th distance is computed directly: 'computed in full'.
-"""
+"""An exact index over vectors that are handed to it, after FAISS's IndexFlat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+import mlx.core as mx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.compute import selection
 from core.compute.device import select
-from core.compute.proposals import Doubles, Prepared, arithmetic_for
-from core.compute.refinement import Refined, Refinement, separated
-from core.compute.timing import fence, stopwatch
-from core.compute.vectors import PAD, ArrayRows, Chunk, Poll, Vectors, no_poll, scan_rows
-from core.types import METRICS, DeviceInfo, Exact, Ids, Metric, Mode, Timing
+from core.compute.proposals import Doubles
+from core.compute.search import NearestRows, SearchResult
+from core.compute.vectors import ArrayRows, Poll, Report, Vectors, no_poll, no_report, scan_rows
+from core.errors import UserError
+from core.types import METRICS, DeviceInfo, Ids, Metric, Mode
 
-# Scores held at once, (queries, rows of a chunk): 128 MB on a CPU, 4 GB on a GPU.
-MAX_SCORES = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
-# Rows whose distances are computed directly at once when an answer is computed in full.
-DIRECT_ROWS = 1 << 14
-# Batches of more queries than this are put in order on the device, where it is a GPU.
-HOST_QUERIES = 4
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Neighbours of q queries, nearest first."""
-
-    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, for batches on a GPU
-    ids: Ids  # (q, k)
-    exact: tuple[Exact, ...]  # one a query
-    timing: Timing
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Candidates of q queries; an entry that is only padding has row -1."""
-
-    bounds: Doubles  # (q, c)
-    rows: Ids  # (q, c)
-    left_out: Doubles  # (q,) no row left out has an order below this
-    refined: Refined | None  # (q, c), where the device has put them in order
-
-
-class NearestRows:
-    """Searches `vectors` under one metric; several may share the same vectors."""
-
-    def __init__(self, vectors: Vectors, metric: Metric, device: DeviceInfo) -> None:
-        self.vectors = vectors
-        self.metric: Metric = metric
-        self.device = device
-        self.arithmetic = arithmetic_for(vectors, metric)
-        self._refinement = Refinement(vectors, metric)
-
-    def search(
-        self,
-        queries: ArrayLike,
-        k: int,
-        mode: Mode = "compiled",
-        exclude: Sequence[int] | None = None,
-        poll: Poll = no_poll,
-    ) -> SearchResult:
-        """The k nearest rows of each query (q, d); `exclude` names a row to leave out for each, the query's own.
-
-        k is cut to the number of rows there are. Distances are euclidean (l2), 1 - cosine (a zero vector is at distance 1
-        from everything) or the inner product itself, largest first.
-        """
-        raw = np.atleast_2d(np.asarray(queries, np.float64))
-        own = np.full(len(raw), -1) if exclude is None else np.asarray(exclude)
-        k = min(k, self.vectors.rows - (exclude is not None))
-        # In steps, so that few shapes are compiled; the query's own row may be among them.
-        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
-        with stopwatch(mode) as watch:
-            prepared = self.arithmetic.prepare(raw)
-            with watch.stage("scan"):
-                found, bytes_read = self._propose(prepared, wanted, mode, poll)
-            with watch.stage("exact distances"):
-                order, ids, exact = self._decide(prepared, found, k, own, mode, poll)
-        return SearchResult(self._distances(order), ids, exact, watch.timing(bytes_read))
-
-    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll) -> tuple[_Candidates, int]:
-        """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
-        count = len(prepared.raw)
-        refine = not self.vectors.columns and count > HOST_QUERIES
-        found, bytes_read = [], 0
-        for chunk in self.vectors.chunks(poll):
-            step = max(1, MAX_SCORES[self.device.kind] // chunk.ones.shape[0])
-            parts = []
-            for start in range(0, count, step):
-                poll()
-                batch = slice(start, min(start + step, count))
-                parts.append(self._propose_chunk(prepared, batch, chunk, wanted, mode, refine))
-                bytes_read += chunk.scanned_bytes
-            found.append(_stacked(parts, axis=0))
-        return _best(_stacked(found, axis=1), wanted), bytes_read
-
-    def _propose_chunk(
-        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, refine: bool
-    ) -> _Candidates:
-        width = chunk.ones.shape[0]
-        k = min(wanted, width)
-        values, positions = self.arithmetic.propose(
-            mode,
-            *prepared.on_device(batch),
-            *self.arithmetic.chunk_arrays(chunk),
-            **self.arithmetic.static(),
-            k=k,
-            blocks=selection.block_sizes(self.device.kind, width, k),
-        )
-        refined = None
-        if refine:
-            queries = self._refinement.queries(prepared)[batch]
-            outputs = self._refinement.start(mode, queries, chunk, positions)
-            fence(values, positions, *outputs)
-            refined = self._refinement.finish(queries, outputs)
-        else:
-            fence(values, positions)
-        host = np.array(values).astype(np.float64)
-        real = host < PAD / 10
-        where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
-        rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
-        constant = prepared.constant[batch]
-        left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
-        return _Candidates(host + constant[:, None], rows, left_out, refined)
-
-    def _decide(
-        self, prepared: Prepared, found: _Candidates, k: int, own: Ids, mode: Mode, poll: Poll
-    ) -> tuple[Doubles, Ids, tuple[Exact, ...]]:
-        """Order and rows (q, k) of the nearest, and how each query's were proven."""
-        count = len(prepared.raw)
-        order, ids = np.empty((count, k)), np.empty((count, k), np.int64)
-        exact: list[Exact] = ["proven"] * count
-        open_queries = np.arange(count)
-        if found.refined is not None and k < found.rows.shape[1]:
-            settled, order, ids = self._settle(found, found.refined, k, own)
-            open_queries = np.flatnonzero(~settled)
-        for i in open_queries:
-            rows = found.rows[i]
-            rows = rows[(rows >= 0) & (rows != own[i])]
-            order[i], ids[i], exact[i] = self._decide_one(prepared, int(i), k, rows, found.left_out[i], int(own[i]), mode, poll)
-        return order, ids, tuple(exact)
-
-    @staticmethod
-    def _settle(found: _Candidates, refined: Refined, k: int, own: Ids) -> tuple[NDArray[np.bool_], Doubles, Ids]:
-        """Which queries the device's float32 order settles beyond doubt, with order and rows (q, k) of all."""
-        usable = (found.rows >= 0) & (found.rows != own[:, None])
-        order = np.where(usable, refined.order, np.inf)
-        error = np.where(usable, refined.error, 0.0)
-        sorting = np.lexsort((found.rows, order), axis=1)
-        order, error, rows = (np.take_along_axis(a, sorting, axis=1) for a in (order, error, found.rows))
-        last = order[:, k - 1] + error[:, k - 1]
-        with np.errstate(invalid="ignore"):  # infinity less infinity, where there are fewer than k candidates: not settled
-            settled = separated(order, error, k) & (last < found.left_out)
-        return settled, order[:, :k], rows[:, :k]
-
-    def _decide_one(
-        self, prepared: Prepared, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
-    ) -> tuple[Doubles, Ids, Exact]:
-        query = prepared.raw[index]
-        order, rows = self._nearest(query, rows, k)
-        if len(rows) == k and (k == 0 or order[-1] < left_out):
-            return order, rows, "proven"
-        limit = order[-1] if len(rows) == k else np.inf
-        possible = self._within(prepared, index, limit, mode, poll)
-        order, rows = self._nearest(query, possible[possible != own], k, poll)
-        return order, rows, "computed in full"
-
-    def _within(self, prepared: Prepared, index: int, limit: float, mode: Mode, poll: Poll) -> Ids:
-        """Every row whose lower bound does not exceed `limit`: all that could be among the nearest."""
-        inputs = prepared.on_device(slice(index, index + 1))
-        found = []
-        for chunk in self.vectors.chunks(poll):
-            scores = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
-            fence(scores)
-            host = np.array(scores)[0, : chunk.rows].astype(np.float64) + prepared.constant[index]
-            # Written so that a score of NaN (infinity less infinity) counts as possible.
-            found.append(chunk.file_rows(np.flatnonzero(~(host > limit))))
-        return np.concatenate(found)
-
-    def _nearest(self, query: Doubles, rows: Ids, k: int, poll: Poll = no_poll) -> tuple[Doubles, Ids]:
-        """The k of `rows` nearest to `query` by direct computation, ties to the lower row."""
-        best_order, best_rows = np.empty(0), np.empty(0, np.int64)
-        for start in range(0, len(rows), DIRECT_ROWS):
-            poll()
-            part = rows[start : start + DIRECT_ROWS]
-            order = np.concatenate([best_order, self._order(query, part)])
-            part = np.concatenate([best_rows, part])
-            chosen = np.lexsort((part, order))[:k]
-            best_order, best_rows = order[chosen], part[chosen]
-        return best_order, best_rows
-
-    def _order(self, query: Doubles, rows: Ids) -> Doubles:
-        """What neighbours are sorted by, in float64, in the units of the bounds."""
-        scale = self.vectors.scale
-        x = self.vectors.source.read(rows).astype(np.float64)
-        if scale != 1.0:
-            x, query = x * scale, query * scale
-        order: Doubles
-        if self.metric == "l2":
-            x -= query
-            order = np.square(x).sum(axis=1)
-            return order
-        products = (x * query).sum(axis=1)
-        if self.metric == "inner_product":
-            order = -products
-            return order
-        norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
-        order = 1.0 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
-        return order
-
-    def _distances(self, order: Doubles) -> Doubles:
-        if self.metric == "l2":
-            return np.sqrt(order) / np.float64(self.vectors.scale)
-        if self.metric == "inner_product":
-            return -order / np.float64(self.vectors.scale**2)
-        return np.maximum(order, 0.0)
-
-
-def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:
-    """Candidates of several batches (axis 0) or of several chunks (axis 1) as one."""
-    if len(parts) == 1:
-        return parts[0]
-    refined = [part.refined for part in parts if part.refined is not None]
-    left_out = [part.left_out for part in parts]
-    return _Candidates(
-        np.concatenate([part.bounds for part in parts], axis),
-        np.concatenate([part.rows for part in parts], axis),
-        np.concatenate(left_out) if axis == 0 else np.minimum.reduce(left_out),
-        Refined(np.concatenate([r.order for r in refined], axis), np.concatenate([r.error for r in refined], axis))
-        if refined
-        else None,
-    )
-
-
-def _best(found: _Candidates, wanted: int) -> _Candidates:
-    """The `wanted` candidates of smallest bound; what is dropped counts as left out."""
-    if found.bounds.shape[1] <= wanted:
-        return found
-    part = np.argpartition(found.bounds, wanted - 1, axis=1)
-    kept, dropped = part[:, :wanted], part[:, wanted:]
-    nearest_dropped = np.take_along_axis(found.bounds, dropped, axis=1).min(axis=1)
-    refined = found.refined
-    return _Candidates(
-        np.take_along_axis(found.bounds, kept, axis=1),
-        np.take_along_axis(found.rows, kept, axis=1),
-        np.minimum(found.left_out, nearest_dropped),
-        refined and Refined(np.take_along_axis(refined.order, kept, axis=1), np.take_along_axis(refined.error, kept, axis=1)),
-    )
+# Rows searched at once for a graph of all pairs.
+GRAPH_BATCH = 256
 
 
 class FlatIndex:
-    """An exact index over vectors that are handed to it, after FAISS's IndexFlat.
+    """Exact nearest neighbours of vectors kept whole.
 
-    index = FlatIndex(128, "cosine")
-    index.add(x)                            # (n, 128); rows are numbered in the order they come
-    distances, ids = index.search(q, 10)    # (q, 10) each
+        index = FlatIndex(128, "cosine")
+        index.add(x)                            # (n, 128); rows are numbered in the order they come, or ids=...
+        distances, ids = index.search(q, 10)    # (q, 10) each
+
+    Distances are Euclidean (l2), 1 - cosine (a zero vector is at distance 1 from everything), the inner product itself, largest
+    first (inner_product), the sum (l1) or the largest (linf) of the absolute differences.
     """
 
     def __init__(self, d: int, metric: Metric = "l2", device: DeviceInfo | None = None) -> None:
@@ -274,39 +38,120 @@ class FlatIndex:
         self.d = d
         self.metric: Metric = metric
         self.device = device or select()
-        self._blocks: list[NDArray[np.floating[Any]]] = []
+        self._rows: NDArray[np.floating[Any]] = np.empty((0, d), np.float32)
+        self._ids: Ids = np.empty(0, np.int64)
+        self._waiting: list[NDArray[np.floating[Any]]] = []  # added, not yet joined
         self._searcher: NearestRows | None = None
 
     @property
     def ntotal(self) -> int:
-        return sum(map(len, self._blocks))
+        return len(self._ids)
 
-    def add(self, x: ArrayLike) -> None:
-        """Add rows (n, d). Raises ValueError for another width, or where a value is NaN or infinite."""
+    def add(self, x: ArrayLike, ids: ArrayLike | None = None) -> None:
+        """Add rows (n, d), under `ids` (n,) or the numbers that follow.
+
+        Raises ValueError for another width, a NaN or infinity, or an id twice.
+        """
         block = self._checked(x)
         if not np.isfinite(block).all():
             raise ValueError("vectors to add hold NaN or infinity")
-        self._blocks.append(block.copy())
+        start = int(self._ids.max()) + 1 if self.ntotal else 0
+        added = np.arange(start, start + len(block)) if ids is None else np.asarray(ids, np.int64)
+        if added.shape != (len(block),):
+            raise ValueError(f"{len(block)} ids are needed, not an array of shape {added.shape}")
+        joined = np.concatenate([self._ids, added])
+        if ids is not None and len(np.unique(joined)) < len(joined):
+            raise ValueError("an id is given twice, or is in the index already")
+        self._ids = joined
+        self._waiting.append(block.copy())
         self._searcher = None
 
+    def remove(self, ids: ArrayLike) -> int:
+        """Remove the rows of these ids; return how many there were."""
+        kept = ~np.isin(self._ids, np.asarray(ids, np.int64))
+        removed = int(np.count_nonzero(~kept))
+        if removed:
+            self._rows, self._ids = self._joined()[kept], self._ids[kept]
+            self._searcher = None
+        return removed
+
+    def reconstruct(self, ids: ArrayLike) -> NDArray[np.floating[Any]]:
+        """The rows of these ids, (m, d), as they were added. Raises KeyError for an id that is not there."""
+        wanted = np.atleast_1d(np.asarray(ids, np.int64))
+        order = np.argsort(self._ids)
+        place = np.searchsorted(self._ids, wanted, sorter=order).clip(max=max(self.ntotal - 1, 0))
+        if not self.ntotal or (self._ids[order[place]] != wanted).any():
+            raise KeyError(f"not all of these ids are in the index: {wanted.tolist()}")
+        return np.asarray(self._joined()[order[place]])
+
     def search(self, q: ArrayLike, k: int, mode: Mode = "compiled") -> tuple[Doubles, Ids]:
-        """Distances and row numbers (q, min(k, n)) of the nearest rows, see NearestRows.search."""
+        """Distances and ids (q, min(k, n)) of the nearest rows to q (q, d), nearest first, ties to the row added first."""
         result = self.query(q, k, mode)
         return result.distances, result.ids
 
     def query(self, q: ArrayLike, k: int, mode: Mode = "compiled", exclude: Sequence[int] | None = None) -> SearchResult:
-        """As `search`, with the proof and the time; `exclude` leaves out one row a query."""
+        """As `search`, with the proof and the time; `exclude` leaves out one row (by position) a query."""
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
-        if not self._blocks:
+        found = self._ready().search(self._checked(q), k, mode, exclude)
+        return SearchResult(found.distances, self._ids[found.ids], found.exact, found.timing)
+
+    def range_search(self, q: ArrayLike, radius: float, mode: Mode = "compiled") -> tuple[Ids, Doubles, Ids]:
+        """All rows within `radius` of each query (q, d), nearest first: (limits (q + 1,), distances, ids).
+
+        Query i's are at limits[i]:limits[i + 1]. For the inner product these are the rows of a product of at least `radius`.
+        """
+        found = [self._ready().within(query, radius, mode) for query in self._checked(q)]
+        limits = np.cumsum([0, *(len(rows) for _, rows in found)])
+        distances = np.concatenate([d for d, _ in found]) if found else np.empty(0)
+        return limits, distances, self._ids[np.concatenate([rows for _, rows in found]) if found else np.empty(0, np.int64)]
+
+    def knn_graph(self, k: int, mode: Mode = "compiled", poll: Poll = no_poll, report: Report = no_report) -> tuple[Doubles, Ids]:
+        """Distances and ids (n, min(k, n - 1)) of every row's nearest other rows."""
+        searcher, rows = self._ready(), self._joined()
+        distances, ids = [], []
+        for start in range(0, self.ntotal, GRAPH_BATCH):
+            batch = np.arange(start, min(start + GRAPH_BATCH, self.ntotal))
+            found = searcher.search(rows[batch], k, mode, batch.tolist(), poll)
+            distances.append(found.distances)
+            ids.append(self._ids[found.ids])
+            report("Joining neighbours", int(batch[-1]) + 1, self.ntotal)
+        return np.concatenate(distances), np.concatenate(ids)
+
+    def save(self, path: Path | str) -> None:
+        """Write rows, ids and metric to a .safetensors file."""
+        rows = self._joined()
+        # Bit patterns in 32-bit words: safetensors through MLX knows no float64 on a GPU, and no value may change.
+        words = np.ascontiguousarray(rows).view(np.uint32)
+        tensors = {"rows": mx.array(words), "ids": mx.array(self._ids.view(np.uint32))}
+        mx.save_safetensors(str(path), tensors, {"metric": self.metric, "dtype": rows.dtype.name, "d": str(self.d)})
+
+    @classmethod
+    def load(cls, path: Path | str, device: DeviceInfo | None = None) -> FlatIndex:
+        """Read what `save` wrote. Raises UserError for a file that it did not write."""
+        try:
+            loaded = mx.load(str(path), format="safetensors", return_metadata=True)
+            tensors, told = cast(tuple[dict[str, mx.array], dict[str, Any]], loaded)
+            index = cls(int(told["d"]), told["metric"], device)
+            index.add(np.array(tensors["rows"]).view(told["dtype"]), np.array(tensors["ids"]).view(np.int64))
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path} is not an index that Kinscope saved ({error}); save it again.") from None
+        return index
+
+    def _joined(self) -> NDArray[np.floating[Any]]:
+        if self._waiting:
+            self._rows = np.concatenate([self._rows, *self._waiting]) if len(self._rows) else np.concatenate(self._waiting)
+            self._waiting = []
+        return self._rows
+
+    def _ready(self) -> NearestRows:
+        if not self.ntotal:
             raise ValueError("the index is empty: add vectors first")
         if self._searcher is None:
-            array = np.concatenate(self._blocks)
-            self._blocks = [array]
-            source = ArrayRows(array)
+            source = ArrayRows(self._joined())
             vectors = Vectors(source, scan_rows(source), self.device.kind, self.device.budget_bytes)
             self._searcher = NearestRows(vectors, self.metric, self.device)
-        return self._searcher.search(self._checked(q), k, mode, exclude)
+        return self._searcher
 
     def _checked(self, x: ArrayLike) -> NDArray[np.floating[Any]]:
         array = np.atleast_2d(np.asarray(x))

@@ -1,12 +1,15 @@
 """Cheap arithmetic that proposes candidates, with a bound on what it can get wrong.
 
 Both ways give, for each query and row, a lower bound, up to a constant a query, of what neighbours are sorted by ('order'): the
-squared distance (l2), 1 - cosine, or minus the inner product, of the scaled vectors (see core.compute.vectors).
+squared distance (l2), 1 - cosine, minus the inner product, or the distance (l1, linf), of the scaled vectors (see
+core.compute.vectors).
 
 - `ColumnArithmetic`, on a CPU: one float32 product over rows stored with their norms gives the bounds with no pass over
   (queries, rows) beside it.
 - `HalfArithmetic`, on a GPU: the product is taken of a float16 copy of the rows, half the bytes and many times the rate; norms
   and error bounds are applied in float32, in one kernel when compiled.
+- `DifferenceArithmetic`, for l1 and linf, which no product helps: absolute differences, one dimension after the other, so that
+  never more than a few arrays of (queries, rows) are held; compiled, several dimensions make one pass.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 
 from core.compute import selection
 from core.compute.compilation import Pair, pair
-from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
+from core.compute.vectors import NORM, ONE, PAD, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
 from core.types import Metric
 
 Doubles = NDArray[np.float64]
@@ -57,6 +60,8 @@ class Arithmetic(Protocol):
 
 
 def arithmetic_for(vectors: Vectors, metric: Metric) -> Arithmetic:
+    if metric in ("l1", "linf"):
+        return DifferenceArithmetic(vectors, metric)
     return ColumnArithmetic(vectors, metric) if vectors.columns else HalfArithmetic(vectors, metric)
 
 
@@ -226,3 +231,79 @@ class HalfArithmetic:
             constant = np.full(len(raw), 1.0 - 4.0 * error32)
         constant[wild] = -np.inf
         return Prepared(raw, (halves.astype(np.float16), terms.astype(np.float32)), constant)
+
+
+# For l1 and linf
+
+
+def difference_bounds(
+    queries: mx.array,
+    slack: mx.array,
+    data: mx.array,
+    base: mx.array,
+    norms: mx.array,
+    *,
+    metric: Metric,
+    columns: bool,
+    dims: int,
+) -> mx.array:
+    """Queries (q, d), their slack (q, 1), rows (d…, width) or (width, d) -> (q, width)."""
+    totals = mx.zeros((queries.shape[0], norms.shape[0]))
+    for i in range(dims):
+        away = mx.abs((data[i] if columns else data[:, i]) - queries[:, i : i + 1])
+        totals = totals + away if metric == "l1" else mx.maximum(totals, away)
+    return base + totals * (1.0 - 1.01 * (dims + 8) * U32) - slack - slack_share(dims) * norms
+
+
+def slack_share(dims: int) -> float:
+    """What the rounding of a stored row may move it by, for each unit of its norm, in l1 and so in linf."""
+    return 2.02 * U32 * float(np.sqrt(dims))
+
+
+@pair
+def difference_propose(
+    queries: mx.array,
+    slack: mx.array,
+    data: mx.array,
+    base: mx.array,
+    norms: mx.array,
+    *,
+    metric: Metric,
+    columns: bool,
+    dims: int,
+    k: int,
+    blocks: tuple[int, ...],
+) -> tuple[mx.array, mx.array]:
+    scores = difference_bounds(queries, slack, data, base, norms, metric=metric, columns=columns, dims=dims)
+    return selection.smallest(scores, k, blocks)
+
+
+class DifferenceArithmetic:
+    propose = difference_propose
+    bounds = pair(difference_bounds)
+
+    def __init__(self, vectors: Vectors, metric: Metric) -> None:
+        self._vectors, self._metric = vectors, metric
+
+    def wanted(self, k: int) -> int:
+        return k + max(16, k // 4)
+
+    def static(self) -> dict[str, Hashable]:
+        return {"metric": self._metric, "columns": self._vectors.columns, "dims": self._vectors.dims}
+
+    def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]:
+        if chunk.half is not None:
+            return chunk.data, chunk.half.bias, chunk.half.norms
+        dims = self._vectors.dims
+        square, padding = chunk.data[dims + SQUARE], chunk.data[dims + PADDING]
+        # Only a wild row has a negative square: it stays a candidate always, though its stored values are zeros.
+        base = mx.minimum(square, 0.0) + mx.where(padding > 0, PAD, 0.0)
+        return chunk.data, base, mx.where(square < 0, 0.0, chunk.data[dims + NORM])
+
+    def prepare(self, raw: Doubles) -> Prepared:
+        vectors = self._vectors
+        scaled, _, wild = _split(raw, vectors)
+        q = scaled - vectors.shift.astype(np.float64)
+        slack = slack_share(vectors.dims) * np.linalg.norm(q, axis=1) + vectors.dims * LOST
+        constant = np.where(wild, -np.inf, 0.0)
+        return Prepared(raw, (q.astype(np.float32), slack[:, None].astype(np.float32)), constant)

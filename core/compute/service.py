@@ -11,8 +11,8 @@ import numpy as np
 
 from core.compute.bench import run_cases
 from core.compute.device import select
-from core.compute.knn import NearestRows
 from core.compute.projection import Fit, Projector
+from core.compute.search import NearestRows
 from core.compute.timing import stopwatch
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
 from core.dataset import Dataset

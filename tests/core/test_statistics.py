@@ -23,7 +23,7 @@ def test_the_interval_holds_the_true_ratio_about_19_times_in_20(samples: int, ra
         assert found is not None
         assert found.low <= found.value <= found.high
         hits += found.low <= ratio <= found.high
-    # 190 of 200 are promised. Were it so, fewer than 176 would come once in 10^5; a 90 % interval gives 180, an 80 % one 160.
+    # 190 of 200 are promised, and fewer than 176 would then be rare (3 in 10^5); an 80 % interval gives 160.
     assert hits >= 176
 
 

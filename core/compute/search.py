@@ -1,0 +1,280 @@
+"""Exact k nearest neighbours by exhaustive search, every answer proven.
+
+The device proposes, the host decides:
+1. One cheap product over all rows gives each row a lower bound of its distance to the query (core.compute.proposals). The rows
+   with the smallest bounds are the candidates.
+2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row. For batches on a GPU
+   the device computes them in float32, and the host only where that leaves a doubt (core.compute.refinement).
+3. If the k-th of these is below every bound left out, no other row can belong: 'proven'. If not (ties, near-duplicates, data
+   of wild scale), every row whose bound does not exceed the k-th distance is computed directly: 'computed in full'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.compute import selection
+from core.compute.proposals import Doubles, Prepared, arithmetic_for
+from core.compute.refinement import Refined, Refinement, separated
+from core.compute.timing import fence, stopwatch
+from core.compute.vectors import PAD, Chunk, Poll, Vectors, no_poll
+from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing
+
+# Scores held at once, (queries, rows of a chunk): 128 MB on a CPU, 4 GB on a GPU.
+MAX_SCORES = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
+# Rows whose distances are computed directly at once when an answer is computed in full.
+DIRECT_ROWS = 1 << 14
+# Batches of more queries than this are put in order on the device, where it is a GPU.
+HOST_QUERIES = 4
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Neighbours of q queries, nearest first."""
+
+    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, for batches on a GPU
+    ids: Ids  # (q, k)
+    exact: tuple[Exact, ...]  # one a query
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Candidates of q queries; an entry that is only padding has row -1."""
+
+    bounds: Doubles  # (q, c)
+    rows: Ids  # (q, c)
+    left_out: Doubles  # (q,) no row left out has an order below this
+    refined: Refined | None  # (q, c), where the device has put them in order
+
+
+class NearestRows:
+    """Searches `vectors` under one metric; several may share the same vectors."""
+
+    def __init__(self, vectors: Vectors, metric: Metric, device: DeviceInfo) -> None:
+        self.vectors = vectors
+        self.metric: Metric = metric
+        self.device = device
+        self.arithmetic = arithmetic_for(vectors, metric)
+        self._refinement = None if vectors.columns or metric in ("l1", "linf") else Refinement(vectors, metric)
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int,
+        mode: Mode = "compiled",
+        exclude: Sequence[int] | None = None,
+        poll: Poll = no_poll,
+    ) -> SearchResult:
+        """The k nearest rows of each query (q, d); `exclude` names a row to leave out for each, the query's own.
+
+        k is cut to the number of rows there are. Distances are euclidean (l2), 1 - cosine (a zero vector is at distance 1
+        from everything) or the inner product itself, largest first.
+        """
+        raw = np.atleast_2d(np.asarray(queries, np.float64))
+        own = np.full(len(raw), -1) if exclude is None else np.asarray(exclude)
+        k = min(k, self.vectors.rows - (exclude is not None))
+        # In steps, so that few shapes are compiled; the query's own row may be among them.
+        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
+        with stopwatch(mode) as watch:
+            prepared = self.arithmetic.prepare(raw)
+            with watch.stage("scan"):
+                found, bytes_read = self._propose(prepared, wanted, mode, poll)
+            with watch.stage("exact distances"):
+                order, ids, exact = self._decide(prepared, found, k, own, mode, poll)
+        return SearchResult(self._distances(order), ids, exact, watch.timing(bytes_read))
+
+    def within(self, query: ArrayLike, radius: float, mode: Mode = "compiled", poll: Poll = no_poll) -> tuple[Doubles, Ids]:
+        """Distances and rows of all rows within `radius` of one query (d,), nearest first, computed directly.
+
+        For the inner product: of all rows whose product is at least `radius`.
+        """
+        raw = np.atleast_2d(np.asarray(query, np.float64))
+        scale = self.vectors.scale
+        limit = {"l2": (radius * scale) ** 2, "cosine": radius, "inner_product": -radius * scale**2}.get(
+            self.metric, radius * scale
+        )
+        possible = self._within(self.arithmetic.prepare(raw), 0, limit + 1e-9 * abs(limit), mode, poll)
+        order, rows = self._nearest(raw[0], possible, len(possible), poll)
+        distances = self._distances(order)
+        inside = distances >= radius if self.metric == "inner_product" else distances <= radius
+        return distances[inside], rows[inside]
+
+    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll) -> tuple[_Candidates, int]:
+        """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
+        count = len(prepared.raw)
+        refinement = self._refinement if count > HOST_QUERIES else None
+        found, bytes_read = [], 0
+        for chunk in self.vectors.chunks(poll):
+            step = max(1, MAX_SCORES[self.device.kind] // chunk.ones.shape[0])
+            parts = []
+            for start in range(0, count, step):
+                poll()
+                batch = slice(start, min(start + step, count))
+                parts.append(self._propose_chunk(prepared, batch, chunk, wanted, mode, refinement))
+                bytes_read += chunk.scanned_bytes
+            found.append(_stacked(parts, axis=0))
+        return _best(_stacked(found, axis=1), wanted), bytes_read
+
+    def _propose_chunk(
+        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, refinement: Refinement | None
+    ) -> _Candidates:
+        width = chunk.ones.shape[0]
+        k = min(wanted, width)
+        values, positions = self.arithmetic.propose(
+            mode,
+            *prepared.on_device(batch),
+            *self.arithmetic.chunk_arrays(chunk),
+            **self.arithmetic.static(),
+            k=k,
+            blocks=selection.block_sizes(self.device.kind, width, k),
+        )
+        refined = None
+        if refinement is not None:
+            queries = refinement.queries(prepared)[batch]
+            outputs = refinement.start(mode, queries, chunk, positions)
+            fence(values, positions, *outputs)
+            refined = refinement.finish(queries, outputs)
+        else:
+            fence(values, positions)
+        host = np.array(values).astype(np.float64)
+        real = host < PAD / 10
+        where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
+        rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
+        constant = prepared.constant[batch]
+        left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
+        return _Candidates(host + constant[:, None], rows, left_out, refined)
+
+    def _decide(
+        self, prepared: Prepared, found: _Candidates, k: int, own: Ids, mode: Mode, poll: Poll
+    ) -> tuple[Doubles, Ids, tuple[Exact, ...]]:
+        """Order and rows (q, k) of the nearest, and how each query's were proven."""
+        count = len(prepared.raw)
+        order, ids = np.empty((count, k)), np.empty((count, k), np.int64)
+        exact: list[Exact] = ["proven"] * count
+        open_queries = np.arange(count)
+        if found.refined is not None and k < found.rows.shape[1]:
+            settled, order, ids = self._settle(found, found.refined, k, own)
+            open_queries = np.flatnonzero(~settled)
+        for i in open_queries:
+            rows = found.rows[i]
+            rows = rows[(rows >= 0) & (rows != own[i])]
+            order[i], ids[i], exact[i] = self._decide_one(prepared, int(i), k, rows, found.left_out[i], int(own[i]), mode, poll)
+        return order, ids, tuple(exact)
+
+    @staticmethod
+    def _settle(found: _Candidates, refined: Refined, k: int, own: Ids) -> tuple[NDArray[np.bool_], Doubles, Ids]:
+        """Which queries the device's float32 order settles beyond doubt, with order and rows (q, k) of all."""
+        usable = (found.rows >= 0) & (found.rows != own[:, None])
+        order = np.where(usable, refined.order, np.inf)
+        error = np.where(usable, refined.error, 0.0)
+        sorting = np.lexsort((found.rows, order), axis=1)
+        order, error, rows = (np.take_along_axis(a, sorting, axis=1) for a in (order, error, found.rows))
+        last = order[:, k - 1] + error[:, k - 1]
+        with np.errstate(invalid="ignore"):  # infinity less infinity, where there are fewer than k candidates: not settled
+            settled = separated(order, error, k) & (last < found.left_out)
+        return settled, order[:, :k], rows[:, :k]
+
+    def _decide_one(
+        self, prepared: Prepared, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
+    ) -> tuple[Doubles, Ids, Exact]:
+        query = prepared.raw[index]
+        order, rows = self._nearest(query, rows, k)
+        if len(rows) == k and (k == 0 or order[-1] < left_out):
+            return order, rows, "proven"
+        limit = order[-1] if len(rows) == k else np.inf
+        possible = self._within(prepared, index, limit, mode, poll)
+        order, rows = self._nearest(query, possible[possible != own], k, poll)
+        return order, rows, "computed in full"
+
+    def _within(self, prepared: Prepared, index: int, limit: float, mode: Mode, poll: Poll) -> Ids:
+        """Every row whose lower bound does not exceed `limit`: all that could be among the nearest."""
+        inputs = prepared.on_device(slice(index, index + 1))
+        found = []
+        for chunk in self.vectors.chunks(poll):
+            scores = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
+            fence(scores)
+            host = np.array(scores)[0, : chunk.rows].astype(np.float64) + prepared.constant[index]
+            # Written so that a score of NaN (infinity less infinity) counts as possible.
+            found.append(chunk.file_rows(np.flatnonzero(~(host > limit))))
+        return np.concatenate(found)
+
+    def _nearest(self, query: Doubles, rows: Ids, k: int, poll: Poll = no_poll) -> tuple[Doubles, Ids]:
+        """The k of `rows` nearest to `query` by direct computation, ties to the lower row."""
+        best_order, best_rows = np.empty(0), np.empty(0, np.int64)
+        for start in range(0, len(rows), DIRECT_ROWS):
+            poll()
+            part = rows[start : start + DIRECT_ROWS]
+            order = np.concatenate([best_order, self._order(query, part)])
+            part = np.concatenate([best_rows, part])
+            chosen = np.lexsort((part, order))[:k]
+            best_order, best_rows = order[chosen], part[chosen]
+        return best_order, best_rows
+
+    def _order(self, query: Doubles, rows: Ids) -> Doubles:
+        """What neighbours are sorted by, in float64, in the units of the bounds."""
+        scale = self.vectors.scale
+        x = self.vectors.source.read(rows).astype(np.float64)
+        if scale != 1.0:
+            x, query = x * scale, query * scale
+        order: Doubles
+        if self.metric == "l2":
+            x -= query
+            order = np.square(x).sum(axis=1)
+            return order
+        if self.metric in ("l1", "linf"):
+            x -= query
+            order = np.abs(x).sum(axis=1) if self.metric == "l1" else np.abs(x).max(axis=1)
+            return order
+        products = (x * query).sum(axis=1)
+        if self.metric == "inner_product":
+            order = -products
+            return order
+        norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
+        order = 1.0 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+        return order
+
+    def _distances(self, order: Doubles) -> Doubles:
+        if self.metric == "l2":
+            return np.sqrt(order) / np.float64(self.vectors.scale)
+        if self.metric == "inner_product":
+            return -order / np.float64(self.vectors.scale**2)
+        if self.metric == "cosine":
+            return np.maximum(order, 0.0)
+        return order / np.float64(self.vectors.scale)
+
+
+def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:
+    """Candidates of several batches (axis 0) or of several chunks (axis 1) as one."""
+    if len(parts) == 1:
+        return parts[0]
+    refined = [part.refined for part in parts if part.refined is not None]
+    left_out = [part.left_out for part in parts]
+    return _Candidates(
+        np.concatenate([part.bounds for part in parts], axis),
+        np.concatenate([part.rows for part in parts], axis),
+        np.concatenate(left_out) if axis == 0 else np.minimum.reduce(left_out),
+        Refined(np.concatenate([r.order for r in refined], axis), np.concatenate([r.error for r in refined], axis))
+        if refined
+        else None,
+    )
+
+
+def _best(found: _Candidates, wanted: int) -> _Candidates:
+    """The `wanted` candidates of smallest bound; what is dropped counts as left out."""
+    if found.bounds.shape[1] <= wanted:
+        return found
+    part = np.argpartition(found.bounds, wanted - 1, axis=1)
+    kept, dropped = part[:, :wanted], part[:, wanted:]
+    nearest_dropped = np.take_along_axis(found.bounds, dropped, axis=1).min(axis=1)
+    refined = found.refined
+    return _Candidates(
+        np.take_along_axis(found.bounds, kept, axis=1),
+        np.take_along_axis(found.rows, kept, axis=1),
+        np.minimum(found.left_out, nearest_dropped),
+        refined and Refined(np.take_along_axis(refined.order, kept, axis=1), np.take_along_axis(refined.error, kept, axis=1)),
+    )
