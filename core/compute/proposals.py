@@ -40,6 +40,7 @@ class Prepared:
     """Queries made ready: what the device takes, and what turns its scores into bounds."""
 
     raw: Doubles  # (q, d)
+    direct: NDArray[np.float32]  # (q, d) in the units of the stored rows: shifted (l2), plain, or unit (cosine)
     inputs: tuple[NDArray[Any], ...]  # each (q, …)
     constant: Doubles  # (q,); -infinity for a wild query, of which float32 products prove nothing
 
@@ -139,7 +140,8 @@ class ColumnArithmetic:
             extra[:, ONE] = -unit @ shift - 2.0 * error * np.linalg.norm(shift) - lost
             constant = np.full(len(raw), 1.0 - 4.0 * error)
         constant[wild] = -np.inf
-        return Prepared(raw, (coefficients.astype(np.float32),), constant)
+        direct = coefficients[:, : vectors.dims].astype(np.float32)
+        return Prepared(raw, direct, (coefficients.astype(np.float32),), constant)
 
 
 # On a GPU
@@ -230,7 +232,7 @@ class HalfArithmetic:
             terms[:, 2] = q @ shift + 4.0 * error32 * np.linalg.norm(shift) + 1e-36
             constant = np.full(len(raw), 1.0 - 4.0 * error32)
         constant[wild] = -np.inf
-        return Prepared(raw, (halves.astype(np.float16), terms.astype(np.float32)), constant)
+        return Prepared(raw, q.astype(np.float32), (halves.astype(np.float16), terms.astype(np.float32)), constant)
 
 
 # For l1 and linf
@@ -306,4 +308,5 @@ class DifferenceArithmetic:
         q = scaled - vectors.shift.astype(np.float64)
         slack = slack_share(vectors.dims) * np.linalg.norm(q, axis=1) + vectors.dims * LOST
         constant = np.where(wild, -np.inf, 0.0)
-        return Prepared(raw, (q.astype(np.float32), slack[:, None].astype(np.float32)), constant)
+        direct = q.astype(np.float32)
+        return Prepared(raw, direct, (direct, slack[:, None].astype(np.float32)), constant)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.compute.compilation import pair
-from core.compute.proposals import U32, Doubles, Prepared, unit_rows
+from core.compute.proposals import U32, Doubles
 from core.compute.vectors import Chunk, Vectors
 from core.types import Metric, Mode
 
@@ -57,34 +57,27 @@ class Refinement:
         self._groups = max(g for g in range(1, math.isqrt(vectors.dims) + 1) if vectors.dims % g == 0)
         self._chain = (vectors.dims // self._groups + self._groups + 8) * U32
 
-    def queries(self, prepared: Prepared) -> Doubles:
-        """What the device subtracts or multiplies with: shifted, plain or unit queries (q, d)."""
-        scaled = prepared.raw * self._vectors.scale
-        if self._metric == "l2":
-            return scaled - self._vectors.shift
-        return scaled if self._metric == "inner_product" else unit_rows(scaled)
-
-    def start(self, mode: Mode, queries: Doubles, chunk: Chunk, positions: mx.array) -> tuple[mx.array, ...]:
-        """Lazy outputs of `direct` for queries of a batch."""
+    def start(self, mode: Mode, queries: NDArray[np.float32], chunk: Chunk, positions: mx.array) -> tuple[mx.array, ...]:
+        """Lazy outputs of `direct` for queries of a batch, as they are prepared."""
         assert chunk.half is not None
         half = chunk.half
-        inputs = (mx.array(queries.astype(np.float32)), chunk.data, half.norms, chunk.inverse_norms, half.bias, positions)
+        inputs = (mx.array(queries), chunk.data, half.norms, chunk.inverse_norms, half.bias, positions)
         found: tuple[mx.array, ...] = direct(mode, *inputs, metric=self._metric, groups=self._groups)
         return found
 
-    def finish(self, queries: Doubles, outputs: tuple[mx.array, ...]) -> Refined:
+    def finish(self, queries: NDArray[np.float32], outputs: tuple[mx.array, ...]) -> Refined:
         """The order with its constant, and how far off it may be."""
-        order, norms, inverse, bias = (np.array(a).astype(np.float64) for a in outputs)
+        order, norms, inverse, bias = (np.array(a) for a in outputs)
+        order = order.astype(np.float64)
         lengths = np.linalg.norm(queries, axis=1, keepdims=True)
-        shift = self._vectors.shift.astype(np.float64)
         if self._metric == "l2":
             # Row and query are each off by a rounding, which shifts a small distance by as much.
             moved = 2 * U32 * (norms + lengths)
             error = self._chain * order + 2 * np.sqrt(order) * moved + moved**2
         else:
-            constant = (queries @ shift)[:, None]
+            constant = (queries.astype(np.float64) @ self._vectors.shift)[:, None]
             order -= constant
-            error = (self._chain + 4 * U32) * lengths * norms + 1e-12 * np.abs(constant)
+            error = (self._chain + 4 * U32) * lengths * norms + 2 * U32 * lengths * np.linalg.norm(self._vectors.shift)
             if self._metric == "cosine":
                 order = 1.0 + order * inverse
                 error = error * inverse + self._vectors.error * (np.abs(order) + 1.0)

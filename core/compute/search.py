@@ -135,7 +135,7 @@ class NearestRows:
         )
         refined = None
         if refinement is not None:
-            queries = refinement.queries(prepared)[batch]
+            queries = prepared.direct[batch]
             outputs = refinement.start(mode, queries, chunk, positions)
             fence(values, positions, *outputs)
             refined = refinement.finish(queries, outputs)

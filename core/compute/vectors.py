@@ -28,7 +28,8 @@ SQUARE, NORM, ONE, PADDING = range(EXTRA)  # offsets of the entries after the d 
 PAD = 3e38
 # Rows are padded to whole blocks of this size; core.compute.selection works in blocks that divide it.
 ROW_MULTIPLE = 1024
-CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 128 << 20, "metal": 512 << 20, "cuda": 2 << 30}
+# On a GPU few large chunks: every one costs a round trip. At most 2**30 values, well within 32-bit indices.
+CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 128 << 20, "metal": 1 << 30, "cuda": 6 << 30}
 # A typical norm outside this range is scaled by a power of two, which is exact, so that squares neither overflow nor vanish.
 TYPICAL_NORMS = (2.0**-20, 2.0**20)
 # Rows whose norm lies outside this range after that (zero apart) are 'wild': float32 products of them prove nothing.
