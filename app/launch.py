@@ -91,7 +91,7 @@ def log_to_file() -> None:
 
 def qt_message(kind: QtMsgType, _context: object, text: str) -> None:
     """Qt's own warnings go to the log as well, less what the offscreen platform says of every window."""
-    if "propagateSizeHints" not in text:
+    if not text.startswith("This plugin does not support"):
         logging.getLogger("qt").log(logging.ERROR if kind != QtMsgType.QtWarningMsg else logging.WARNING, text)
 
 

@@ -92,8 +92,9 @@ class Dataset:
         """At most `count` row numbers, the same each time: short runs spread evenly, so that a disk seeks seldom."""
         if count >= self.rows:
             return np.arange(self.rows)
-        starts = np.linspace(0, self.rows - SAMPLE_RUN, max(1, count // SAMPLE_RUN)).astype(np.int64)
-        return np.unique((starts[:, None] + np.arange(SAMPLE_RUN)).clip(0, self.rows - 1))
+        run = min(SAMPLE_RUN, count)
+        starts = np.linspace(0, self.rows - run, count // run).astype(np.int64)
+        return np.unique(starts[:, None] + np.arange(run))
 
 
 def working_dtype(dtype: np.dtype[Any]) -> type[np.float32] | type[np.float64]:

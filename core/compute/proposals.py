@@ -130,18 +130,18 @@ class ColumnArithmetic:
             extra[:, SQUARE] = 1.0
             constant = (1.0 - 3.0 * error) * np.square(q).sum(axis=1) - lost
         elif self._metric == "inner_product":
-            coefficients[:, : vectors.dims] = -scaled
+            q = scaled
+            coefficients[:, : vectors.dims] = -q
             extra[:, NORM] = -2.0 * error * norms - lost
             constant = -scaled @ shift - 1e-12 * np.abs(scaled) @ np.abs(shift) - lost
         else:
-            unit = unit_rows(scaled)
-            coefficients[:, : vectors.dims] = -unit
+            q = unit_rows(scaled)
+            coefficients[:, : vectors.dims] = -q
             extra[:, NORM] = -2.0 * error
-            extra[:, ONE] = -unit @ shift - 2.0 * error * np.linalg.norm(shift) - lost
+            extra[:, ONE] = -q @ shift - 2.0 * error * np.linalg.norm(shift) - lost
             constant = np.full(len(raw), 1.0 - 4.0 * error)
         constant[wild] = -np.inf
-        direct = coefficients[:, : vectors.dims].astype(np.float32)
-        return Prepared(raw, direct, (coefficients.astype(np.float32),), constant)
+        return Prepared(raw, q.astype(np.float32), (coefficients.astype(np.float32),), constant)
 
 
 # On a GPU

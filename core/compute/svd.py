@@ -13,10 +13,10 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.compute import kernels
 from core.compute.compilation import pair
 from core.compute.timing import fence
 from core.compute.vectors import Poll, no_poll
-from core.errors import UserError
 from core.types import Mode
 
 # Directions carried along beyond the k wanted: they let a cluster of close singular values past k converge.
@@ -45,8 +45,9 @@ def topk_svd(
     """The k largest singular triplets of A (m, n): U (m, k), S (k,), Vᵀ (k, n), in float32 (float64 on a CPU if A is).
 
     `iters` iterations run between residual tests; it goes on until the test holds or more would not help. `use_compile` runs
-    the iteration as one compiled function; the result is the same. Raises ValueError for a k outside 1 to min(m, n), UserError
-    where `use_kernel` asks for a custom kernel that this device has not.
+    the iteration as one compiled function; the result is the same. `use_kernel` computes Aᵀ(A·V) by the custom kernels of
+    core.compute.kernels, in float32. Plain products are the default: kernels have to be measured faster first. Raises
+    ValueError for a k outside 1 to min(m, n), UserError where `use_kernel` asks for kernels that this device has not.
     """
     result = truncated_svd(a, k, iters, use_kernel, "compiled" if use_compile else "eager")
     return result.u, result.s, result.vt
@@ -66,18 +67,18 @@ def truncated_svd(
     if not 1 <= k <= min(m, n):
         raise ValueError(f"k must be from 1 to {min(m, n)} for a matrix of shape {(m, n)}, not {k}")
     if use_kernel:
-        raise UserError("There is no custom kernel for the SVD step on this device; run it without use_kernel.")
+        kernels.require()
     if m < n:
-        flipped = _tall(matrix.T, k, iters, mode, poll)
+        flipped = _tall(matrix.T, k, iters, use_kernel, mode, poll)
         return Triplets(flipped.vt.T, flipped.s, flipped.u.T, flipped.residual, flipped.iterations)
-    return _tall(matrix, k, iters, mode, poll)
+    return _tall(matrix, k, iters, use_kernel, mode, poll)
 
 
 @pair
-def iterate(a: mx.array, v: mx.array, *, iters: int) -> mx.array:
-    """`iters` steps of subspace iteration on V (n, p): Z = Aᵀ(A·V), orthonormalised."""
+def iterate(a: mx.array, v: mx.array, *, iters: int, use_kernel: bool = False) -> mx.array:
+    """`iters` steps of subspace iteration on V (n, p): Z = Aᵀ(A·V), by plain products or custom kernels, orthonormalised."""
     for _ in range(iters):
-        v = orthonormal(a.T @ (a @ v))
+        v = orthonormal(kernels.z_step(a, v) if use_kernel else a.T @ (a @ v))
     return v
 
 
@@ -111,7 +112,9 @@ def fix_signs(v: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(v[largest, np.arange(v.shape[1])] < 0, -1.0, 1.0)
 
 
-def _tall(a: mx.array, k: int, iters: int, mode: Mode, poll: Poll) -> Triplets:
+def _tall(a: mx.array, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll) -> Triplets:
+    if use_kernel:
+        a = mx.contiguous(a)  # once, or the kernels would copy a transposed view at every step
     n = a.shape[1]
     width = min(k + OVERSAMPLE, n)
     tolerance = TOLERANCE[str(a.dtype).removeprefix("mlx.core.")]
@@ -119,7 +122,7 @@ def _tall(a: mx.array, k: int, iters: int, mode: Mode, poll: Poll) -> Triplets:
     best: Triplets | None = None
     for rounds in range(1, MAX_ROUNDS + 1):
         poll()
-        v = iterate(mode, a, v, iters=iters)
+        v = iterate(mode, a, v, iters=iters, use_kernel=use_kernel)
         found, v = _rayleigh_ritz(a, v, k, mode, rounds * iters)
         # Once rounding is all that is left the residual stops falling; the best is as good as this precision gives.
         if best is not None and found.residual > 0.9 * best.residual and best.residual < 100 * tolerance:

@@ -839,9 +839,7 @@ def test_a_projection_is_cancelled_between_chunks_and_can_be_asked_for_again(
 
 
 @pytest.mark.logs("compiling failed")
-def test_a_compiler_that_fails_is_told_apart_from_a_bug(
-    real: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compiler_that_fails_is_told_apart_from_a_bug(real: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = real.open(saved(tmp_path, normal()))
 
     def fail(*given: Any, **options: Any) -> None:

@@ -39,7 +39,9 @@ def test_what_the_window_imports_loads_neither_qt_nor_mlx(modules: str) -> None:
 
 def test_the_engine_package_never_loads_qt() -> None:
     every = ", ".join(
-        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "core").rglob("*.py") if path.stem != "__init__"
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "core").rglob("*.py")
+        if path.stem != "__init__"
     )
     assert "core.compute.service" in every
     loaded = loaded_by(f"import {every}")

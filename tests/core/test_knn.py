@@ -342,6 +342,8 @@ TRAPS: dict[str, Values] = {
     "many huge rows": scattered(100, 1e30),
     "one tiny row": scattered(1, 1e-30),
     "many tiny rows": scattered(100, 1e-30),
+    "many very small rows": scattered(100, 1e-26),
+    "many small rows": scattered(100, 1e-15),
     "a subnormal row": scattered(1, 1e-40),
     "many subnormal rows": scattered(100, 1e-42),
     "all rows subnormal": np.float32(1e-40) * normal(500, 16),
@@ -468,9 +470,7 @@ def lower_bounds(searching: NearestRows, q: Doubles) -> Doubles:
     arithmetic = searching.arithmetic
     prepared = arithmetic.prepare(q)
     (chunk,) = searching.vectors.chunks()
-    scores = arithmetic.bounds(
-        "eager", *prepared.on_device(slice(None)), *arithmetic.chunk_arrays(chunk), **arithmetic.static()
-    )
+    scores = arithmetic.bounds("eager", *prepared.on_device(slice(None)), *arithmetic.chunk_arrays(chunk), **arithmetic.static())
     return np.array(scores, np.float64)[:, : chunk.rows] + prepared.constant[:, None]
 
 

@@ -1,0 +1,131 @@
+"""The Z step of the SVD, Z = Aᵀ(A·V), as two custom GPU kernels: B = A·V, then AᵀB in bands of rows that MLX adds up.
+
+The bodies in resources/kernels are one source for Metal and CUDA; in front of each stands a short prelude that says in the
+backend's words what a thread, a group, shared memory and a barrier are. Sizes are read when a kernel runs: a new (m, n, p)
+compiles nothing new unless its tiling differs.
+
+tests/core/test_kernels.py runs both, with either prelude, on the CPU. Nothing here has run on a Mac: that Metal's compiler takes
+the source, and how fast it is there, is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+import mlx.core as mx
+
+from core.errors import UserError
+from core.types import DeviceKind
+
+# Columns of V that one group works on, at most: beyond that V is cut into tiles of equal width and A is read once for each.
+MAX_COLS = 32
+# From this many rows on a thread works on four rows or columns, which spares reads of shared memory; below, groups would be too few.
+MANY_ROWS = 1 << 16
+# AᵀB is cut into bands of rows until there are about this many groups, which fill any GPU, but a band has its fewest rows.
+GROUPS = 1024
+BAND_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How the work is cut up; any choice gives the same Z up to rounding."""
+
+    cols: int  # columns of V a group, a multiple of 4
+    bands: int  # bands of rows in AᵀB, each with a partial sum (n, p)
+    per_thread: int = 1  # rows of B, or columns of A, a thread
+    lanes: int = 32  # threads side by side over these
+    depth: int = 16  # how much of the summed axis shared memory holds
+
+    @property
+    def threads(self) -> int:
+        return self.lanes * self.cols // 4
+
+    @property
+    def width(self) -> int:
+        """Rows of B, or columns of A, a group."""
+        return self.lanes * self.per_thread
+
+
+@dataclass(frozen=True)
+class Body:
+    """A kernel source in resources/kernels and the names it gives its arrays."""
+
+    name: str
+    inputs: tuple[str, str]
+    output: str
+
+
+PRODUCT = Body("product", ("a", "v"), "b")
+TRANSPOSED = Body("transposed", ("a", "b"), "partial")
+
+
+def tiling(m: int, n: int, p: int) -> Tiling:
+    """The tiling for A (m, n) and V (n, p). It depends on nothing but the sizes, so that every device rounds alike."""
+    cols = 4 * _ceil(_ceil(p, _ceil(p, MAX_COLS)), 4)
+    wide = Tiling(cols, bands=1, per_thread=4 if m >= MANY_ROWS else 1)
+    tiles = _ceil(n, wide.width) * _ceil(p, cols)
+    return Tiling(cols, max(1, min(GROUPS // tiles, m // BAND_ROWS)), wide.per_thread)
+
+
+def available(kind: DeviceKind) -> bool:
+    """Whether this machine's MLX runs custom kernels on a device of that kind; on a CPU it never does."""
+    return (kind == "metal" and mx.metal.is_available()) or (kind == "cuda" and mx.cuda.is_available())
+
+
+def require() -> DeviceKind:
+    """The kind of this thread's default device. Raises UserError if custom kernels do not run on it."""
+    on_cpu = mx.default_device() == mx.Device(mx.cpu)
+    kind: DeviceKind = "cpu" if on_cpu else "metal" if mx.metal.is_available() else "cuda"
+    if not available(kind):
+        raise UserError("There is no custom kernel for the SVD step on this device; run it without use_kernel.")
+    return kind
+
+
+def z_step(a: mx.array, v: mx.array, how: Tiling | None = None) -> mx.array:
+    """Z = Aᵀ(A·V), (n, p), of A (m, n) and V (n, p), all float32; lazy. `how` overrides the tiling chosen by size.
+
+    A that is not row-contiguous is copied at every call. Raises ValueError for shapes or dtypes that do not fit, UserError
+    where this thread's default device runs no custom kernels.
+    """
+    if a.ndim != 2 or v.ndim != 2 or a.shape[1] != v.shape[0] or 0 in a.shape or 0 in v.shape:
+        raise ValueError(f"a matrix (m, n) and one (n, p) are needed, not empty, not arrays of shapes {a.shape} and {v.shape}")
+    if (a.dtype, v.dtype) != (mx.float32, mx.float32):
+        raise ValueError(f"the kernels compute in float32, not in {a.dtype} and {v.dtype}")
+    (m, n), p = a.shape, v.shape[1]
+    how = how or tiling(m, n, p)
+    b = _launch(PRODUCT, how, (a, v), (_ceil(m, how.width), _ceil(p, how.cols), 1), (m, p))
+    groups = (_ceil(n, how.width), _ceil(p, how.cols), how.bands)
+    return _launch(TRANSPOSED, how, (a, b), groups, (how.bands, n, p)).sum(axis=0)
+
+
+def _launch(
+    body: Body, how: Tiling, inputs: tuple[mx.array, mx.array], groups: tuple[int, int, int], shape: tuple[int, ...]
+) -> mx.array:
+    constants = [("COLS", how.cols), ("LANES", how.lanes), ("PER_THREAD", how.per_thread), ("DEPTH", how.depth)]
+    outputs: list[mx.array] = _kernel(require(), body)(
+        inputs=list(inputs),
+        template=constants,
+        grid=(groups[0] * how.threads, groups[1], groups[2]),  # in threads, on CUDA too
+        threadgroup=(how.threads, 1, 1),
+        output_shapes=[shape],
+        output_dtypes=[mx.float32],
+    )
+    return outputs[0]
+
+
+@cache
+def _kernel(kind: DeviceKind, body: Body) -> Callable[..., Any]:
+    build = mx.fast.metal_kernel if kind == "metal" else mx.fast.cuda_kernel
+    folder = files("resources") / "kernels"
+    # The prelude is no `header`: MLX looks for Metal's attributes in `source` alone, and the prelude names them.
+    source = "".join((folder / f"{name}.inc").read_text("utf-8") for name in (kind, body.name))
+    made = build(name=f"kinscope_{body.name}", input_names=list(body.inputs), output_names=[body.output], source=source)
+    return cast(Callable[..., Any], made)
+
+
+def _ceil(number: int, by: int) -> int:
+    return -(-number // by)

@@ -1,0 +1,335 @@
+"""The custom kernels: their sources, with either prelude, run on the CPU by kernel_shim.cpp against float64 NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.compute import kernels
+from core.compute.kernels import Tiling, tiling, z_step
+from core.compute.svd import iterate, topk_svd
+from core.errors import UserError
+from core.types import DeviceKind
+
+SHIM = Path(__file__).with_name("kernel_shim.cpp")
+KINDS: tuple[DeviceKind, ...] = ("metal", "cuda")
+# Small tiles, so that small matrices have many, and full-sized ones. Two of them in bands of rows.
+TILINGS = [
+    Tiling(cols=4, bands=1, per_thread=1, lanes=4, depth=4),
+    Tiling(cols=8, bands=3, per_thread=2, lanes=4, depth=5),
+    Tiling(cols=16, bands=5, per_thread=4),
+]
+SIZES = [
+    (1, 1, 1),
+    (8, 8, 8),  # whole tiles
+    (3, 1, 1),
+    (1, 9, 2),
+    (2, 30, 1),  # fewer rows than a tile, a band or the number of bands
+    (37, 1, 5),
+    (37, 29, 11),
+    (150, 13, 18),
+]
+
+needs_shim = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("g++") is None, reason="running GPU kernels on the CPU needs Linux and g++"
+)
+on_gpu = pytest.mark.skipif(not any(map(kernels.available, KINDS)), reason="no GPU that runs custom kernels")
+
+Doubles = NDArray[np.float64]
+Change = tuple[str, str]
+
+
+class Fault(Exception):
+    """What a GPU would let pass: an index out of bounds, a result written twice or never, threads out of step."""
+
+
+class Backend:
+    """Stands in for mx.fast.metal_kernel or mx.fast.cuda_kernel: puts a kernel together as MLX does and runs it in the shim."""
+
+    def __init__(self, kind: DeviceKind, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.change: Change | None = None  # text to find in a kernel's source, and what to put there
+
+    def build(self, *, name: str, input_names: list[str], output_names: list[str], source: str) -> Callable[..., Any]:
+        assert re.fullmatch("[a-z_]+", name)
+        if self.change is not None:
+            source = source.replace(*self.change)
+
+        def call(
+            *,
+            inputs: list[mx.array],
+            template: list[tuple[str, int]],
+            grid: tuple[int, int, int],
+            threadgroup: tuple[int, int, int],
+            output_shapes: list[tuple[int, ...]],
+            output_dtypes: list[mx.Dtype],
+        ) -> list[mx.array]:
+            assert output_dtypes == [mx.float32]
+            assert [size % by for size, by in zip(grid, threadgroup, strict=True)] == [0, 0, 0]
+            assert (threadgroup[1:], threadgroup[0] <= 1024) == ((1, 1), True)
+            library = self._compile(_program(self.kind, input_names, output_names[0], source, template))
+            groups = (grid[0] // threadgroup[0], *grid[1:])
+            arrays = [np.ascontiguousarray(x) for x in inputs]  # as MLX does with its ensure_row_contiguous
+            runs = [_run(library, arrays, groups, threadgroup[0], output_shapes[0], reverse) for reverse in (False, True)]
+            np.testing.assert_array_equal(*runs)  # whichever thread comes first
+            return [mx.array(runs[0])]
+
+        return call
+
+    def _compile(self, program: str) -> ctypes.CDLL:
+        library = self.folder / f"{sha256(program.encode()).hexdigest()[:20]}.so"
+        if not library.exists():
+            flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
+            command = ["g++", "-x", "c++", *flags, "-I", str(SHIM.parent), "-o", str(library), "-"]
+            made = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
+            assert made.returncode == 0, made.stderr
+        return ctypes.CDLL(str(library))
+
+
+def _program(kind: DeviceKind, inputs: list[str], output: str, source: str, constants: list[tuple[str, int]]) -> str:
+    x, y = inputs
+    shapes = "".join(f"static const int* {name}_shape;\n" for name in inputs if f"{name}_shape" in source)
+    values = "".join(f"constexpr int {name} = {value};\n" for name, value in constants)
+    taken = "".join(f"{name}_shape = {name}_sizes; " for name in inputs if f"{name}_shape" in source)
+    return f"""#define {kind.upper()}
+#include "{SHIM.name}"
+static shim::Input {x}, {y};
+static shim::Output {output};
+{shapes}
+static void custom_kernel() {{
+{values}{source}
+}}
+extern "C" const char* run(
+    const float* {x}_data, size_t {x}_size, [[maybe_unused]] const int* {x}_sizes,
+    const float* {y}_data, size_t {y}_size, [[maybe_unused]] const int* {y}_sizes,
+    float* data, unsigned char* written, size_t size, const int* groups, int threads, bool reverse) {{
+  {x} = {{{x}_data, {x}_size}};
+  {y} = {{{y}_data, {y}_size}};
+  {output} = {{data, written, size}};
+  {taken}
+  return shim::run(custom_kernel, groups, threads, reverse, written, size);
+}}
+"""
+
+
+def _run(
+    library: ctypes.CDLL,
+    inputs: list[NDArray[Any]],
+    groups: tuple[int, ...],
+    threads: int,
+    shape: tuple[int, ...],
+    reverse: bool,
+) -> NDArray[np.float32]:
+    """One kernel's result. Raises Fault for what the shim found wrong."""
+    out = np.full(shape, np.nan, np.float32)
+    written = np.zeros(shape, np.uint8)
+    arguments: list[Any] = []
+    for x in inputs:
+        arguments += [x.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(x.size), (ctypes.c_int * x.ndim)(*x.shape)]
+    arguments += [out.ctypes.data_as(ctypes.c_void_p), written.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(out.size)]
+    library.run.restype = ctypes.c_char_p
+    fault = library.run(*arguments, (ctypes.c_int * 3)(*groups), ctypes.c_int(threads), ctypes.c_bool(reverse))
+    if fault:
+        raise Fault(fault.decode())
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled kernels are kept from test to test."""
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(params=KINDS)
+def backend(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """A device of that kind, as far as the kernels can tell."""
+    kind: DeviceKind = request.param
+    made = Backend(kind, folder)
+    monkeypatch.setattr(kernels, "require", lambda: kind)
+    monkeypatch.setattr(mx.fast, f"{kind}_kernel", made.build)
+    kernels._kernel.cache_clear()
+    yield made
+    kernels._kernel.cache_clear()
+
+
+def whole_numbers(m: int, n: int, p: int, seed: int = 0) -> tuple[Doubles, Doubles]:
+    """A (m, n) and V (n, p) of small whole numbers, whose products and sums float32 holds exactly."""
+    random = np.random.default_rng(seed)
+    return random.integers(-4, 5, (m, n)).astype(np.float64), random.integers(-4, 5, (n, p)).astype(np.float64)
+
+
+def assert_exact(m: int, n: int, p: int, how: Tiling | None = None) -> None:
+    a, v = whole_numbers(m, n, p)
+    z = np.array(z_step(mx.array(a, mx.float32), mx.array(v, mx.float32), how))
+    np.testing.assert_array_equal(z, a.T @ (a @ v))
+
+
+def assert_close(m: int, n: int, p: int, how: Tiling | None = None) -> None:
+    """Within what m + n roundings in float32 can add up to."""
+    random = np.random.default_rng(1)
+    a, v = random.normal(size=(m, n)).astype(np.float32), random.normal(size=(n, p)).astype(np.float32)
+    z = np.array(z_step(mx.array(a), mx.array(v), how), np.float64)
+    a64, v64 = a.astype(np.float64), v.astype(np.float64)
+    bound = (m + n + 2) * 2.0**-24 * (np.abs(a64).T @ (np.abs(a64) @ np.abs(v64)))
+    assert np.all(np.abs(z - a64.T @ (a64 @ v64)) <= bound)
+
+
+@needs_shim
+@pytest.mark.parametrize("how", TILINGS)
+@pytest.mark.parametrize(("m", "n", "p"), SIZES)
+def test_z_is_right_at_any_size(backend: Backend, m: int, n: int, p: int, how: Tiling) -> None:
+    assert_exact(m, n, p, how)
+    assert_close(m, n, p, how)
+
+
+@needs_shim
+@pytest.mark.parametrize(("m", "n", "p"), [(200, 70, 13), (33, 17, 35), (500, 3, 14)])
+def test_z_is_right_with_the_tiling_chosen(backend: Backend, m: int, n: int, p: int) -> None:
+    assert_exact(m, n, p)
+    assert_close(m, n, p)
+
+
+@needs_shim
+def test_a_view_that_is_not_contiguous_is_taken(backend: Backend) -> None:
+    a, v = whole_numbers(20, 30, 6)
+    z = z_step(mx.array(a, mx.float32).T, mx.array(np.ones((20, 6)), mx.float32), TILINGS[1])
+    np.testing.assert_array_equal(np.array(z), a @ (a.T @ np.ones((20, 6))))
+
+
+@needs_shim
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
+def test_an_svd_with_kernels_equals_one_without(backend: Backend, shape: tuple[int, int]) -> None:
+    a = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    plain = topk_svd(a, 3, use_compile=False)
+    for one, other in zip(topk_svd(a, 3, use_kernel=True, use_compile=False), plain, strict=True):
+        np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-4)
+
+
+CHANGES: list[Change] = [
+    # barriers: none at all, or one of the two
+    ("#define BARRIER() ", "#define BARRIER() //"),
+    ("BARRIER();  // the tiles are written", ""),
+    ("BARRIER();  // the tiles are read, and may be written again", ""),
+    ("mem_flags::mem_threadgroup", "mem_flags::mem_none"),
+    ("BARRIER();  // the tiles are written", "if (lane > 0) BARRIER();"),
+    # bounds of the product
+    ("row < m && k < n ? a[", "k < n ? a["),
+    ("row < m && k < n ? a[", "row < m ? a["),
+    ("row < m && k < n ? a[", "row <= m && k < n ? a["),
+    ("k < n && col < p ? v[", "col < p ? v["),
+    ("k < n && col + 3 < p ? v[", "k < n ? v["),
+    ("start < n;", "start + DEPTH < n;"),
+    ("if (row < m && col < p)", "if (col < p)"),
+    ("if (row < m && col + 1 < p)", "if (row < m)"),
+    ("if (row < m && col + 3 < p)", "if (row < m && col + 3 <= p)"),
+    # bounds of the transposed product
+    ("k < end && row < n ? a[", "k < end ? a["),
+    ("k < end && col + 3 < p ? b[", "k < end ? b["),
+    ("begin + height < m ? begin + height : m", "begin + height"),
+    ("(m + GROUPS_Z - 1) / GROUPS_Z", "m / GROUPS_Z"),
+    ("if (row < n && col < p)", "if (col < p)"),
+    ("if (row < n && col + 1 < p)", "if (row < n)"),
+    # shared memory that nobody wrote
+    ("i < DEPTH * QUADS;", "i < DEPTH * QUADS - 1;"),
+]
+
+
+@needs_shim
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_planted_bug_is_found(backend: Backend, change: Change) -> None:
+    if backend.kind == "metal" and "BARRIER()" not in change[0] and "mem_flags" not in change[0]:
+        pytest.skip("the bodies are the same for both kinds; once is enough")
+    if backend.kind == "cuda" and "mem_flags" in change[0]:
+        pytest.skip("CUDA's barrier has no flags")
+    how = Tiling(cols=8, bands=3, per_thread=2, lanes=4, depth=5)
+    assert_exact(37, 29, 11, how)  # right as it stands
+    kernels._kernel.cache_clear()
+    backend.change = change
+    with pytest.raises((Fault, AssertionError)) as found:
+        assert_exact(37, 29, 11, how)
+    assert "error:" not in str(found.value)  # it did compile
+
+
+@pytest.mark.parametrize("m", [1, 63, 512, 10_000, 1_000_000, 200_000_000])
+@pytest.mark.parametrize("n", [1, 256, 768, 4096, 100_000])
+@pytest.mark.parametrize("p", [1, 12, 32, 33, 500])
+def test_a_tiling_keeps_within_what_a_gpu_launches(m: int, n: int, p: int) -> None:
+    how = tiling(m, n, p)
+    assert how.cols % 4 == 0
+    assert how.cols <= kernels.MAX_COLS
+    assert how.threads <= 256
+    assert 1 <= how.bands <= m
+    assert -(-m // how.width) * how.threads < 2**31  # a grid is counted in threads, as an int
+    assert -(-p // how.cols) * how.cols - p < 4 * -(-p // how.cols)  # no tile is mostly empty
+    assert how.bands <= 65_535  # CUDA's limit in z
+
+
+@pytest.mark.parametrize(
+    ("a", "v"),
+    [
+        ((3, 4), (3, 2)),
+        ((3, 4), (4,)),
+        ((4,), (4, 2)),
+        ((2, 3, 4), (4, 2)),
+        ((0, 4), (4, 2)),
+        ((3, 0), (0, 2)),
+        ((3, 4), (4, 0)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(a: tuple[int, ...], v: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{a} and {v}")):
+        z_step(mx.zeros(a), mx.zeros(v))
+
+
+@pytest.mark.parametrize(("a", "v"), [(mx.float16, mx.float32), (mx.float32, mx.float64), (mx.int32, mx.int32)])
+def test_other_dtypes_than_float32_are_refused(a: mx.Dtype, v: mx.Dtype) -> None:
+    with pytest.raises(ValueError, match="float32"):
+        z_step(mx.zeros((3, 4), a), mx.zeros((4, 2), v))
+
+
+def test_a_cpu_has_no_kernels_and_says_so_in_a_sentence() -> None:
+    assert not kernels.available("cpu")
+    for refused in (
+        lambda: z_step(mx.zeros((3, 4)), mx.zeros((4, 2))),
+        lambda: topk_svd(np.eye(4), 2, use_kernel=True),
+    ):
+        with pytest.raises(UserError, match="kernel") as raised:
+            refused()
+        assert str(raised.value).endswith(".")
+
+
+@pytest.fixture
+def gpu() -> Iterator[None]:
+    before = mx.default_device()
+    mx.set_default_device(mx.Device(mx.gpu))
+    yield
+    mx.set_default_device(before)
+
+
+@on_gpu
+@pytest.mark.parametrize(("m", "n", "p"), [*SIZES, (100_003, 257, 21)])
+def test_the_gpu_computes_z(gpu: None, m: int, n: int, p: int) -> None:
+    assert_exact(m, n, p)
+    assert_close(m, n, p)
+    for how in TILINGS:
+        assert_exact(m, n, p, how)
+
+
+@on_gpu
+def test_on_the_gpu_eager_equals_compiled(gpu: None) -> None:
+    a, v = (mx.array(x, mx.float32) for x in whole_numbers(500, 40, 10))
+    one, other = (np.array(iterate(mode, a, v, iters=2, use_kernel=True)) for mode in ("eager", "compiled"))
+    np.testing.assert_array_equal(one, other)
