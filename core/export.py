@@ -24,6 +24,8 @@ def save_npy(path: Path, array: NDArray[Any]) -> None:
             np.save(file, array, allow_pickle=False)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
         raise UserError(f"{path} cannot be written: {error.strerror}; choose another place.") from None

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # A text column with at most this many different values, each used twice on average, is worth colouring by.
 MAX_CATEGORIES = 256
+# Whole numbers from here on are not all float64: a column with one of them is text, such as an id.
+EXACT = 2.0**53
 
 Kind = Literal["text", "category", "number"]
 
@@ -29,7 +31,9 @@ class Column:
         if self.kind != "number":
             return str(value)
         number = float(value)
-        return "" if np.isnan(number) else f"{number:.15g}"
+        if np.isnan(number):
+            return ""
+        return str(int(number)) if number.is_integer() and abs(number) < EXACT else f"{number:.15g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,4 +86,7 @@ def _as_numbers(texts: list[str]) -> NDArray[np.float64] | None:
         numbers = np.array([float(t) if t.strip() else np.nan for t in texts])
     except ValueError:
         return None
-    return None if np.all(np.isnan(numbers)) else numbers
+    inexact = [text for number, text in zip(numbers, texts, strict=True) if abs(number) >= EXACT]
+    if np.all(np.isnan(numbers)) or any(text.strip().lstrip("+-").isdigit() for text in inexact):
+        return None
+    return numbers

@@ -23,9 +23,10 @@ from core.types import DeviceKind
 
 # Columns of V that one group works on, at most: beyond that V is cut into tiles of equal width and A is read once for each.
 MAX_COLS = 32
-# From this many rows on a thread works on four rows or columns, which spares reads of shared memory; below, groups would be too few.
+# From this many rows on a thread works on four rows or columns, which spares reads of shared memory; with fewer rows that
+# would leave too few groups.
 MANY_ROWS = 1 << 16
-# AᵀB is cut into bands of rows until there are about this many groups, which fill any GPU, but a band has its fewest rows.
+# AᵀB is cut into bands of rows until there are about this many groups, which fill any GPU, or bands as low as BAND_ROWS.
 GROUPS = 1024
 BAND_ROWS = 64
 

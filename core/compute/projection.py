@@ -105,7 +105,10 @@ class Projector:
         return Fit((v * fix_signs(v)).astype(np.float32), share.astype(np.float32), mean, self.unit, method)
 
     def transform(self, fit: Fit, axes: tuple[int, ...], poll: Poll = no_poll, report: Report = no_report) -> Floats:
-        """All rows on the chosen components, (n, len(axes)) in the file's units; NaN for rows that were left out."""
+        """All rows on the chosen components, (n, len(axes)) in the file's units; NaN for rows that were left out.
+
+        Left out are rows with NaN or infinity, and wild rows, whose length float32 cannot hold beside the others'.
+        """
         out = np.full((self.vectors.source.rows, len(axes)), np.nan, np.float32)
         v = mx.array(fit.components[:, list(axes)])
         unscale = np.float32(1.0 if fit.unit else 1.0 / self.vectors.scale)
@@ -114,6 +117,7 @@ class Projector:
             fence(y)
             host = np.array(y).T if self.vectors.columns else np.array(y)
             out[chunk.file_rows(np.arange(chunk.rows))] = host[: chunk.rows] * unscale
+            out[chunk.file_rows(chunk.wild)] = np.nan
             self._report(report, "Mapping rows", chunk)
         return out
 
@@ -124,13 +128,14 @@ class Projector:
             return zero
         # A mean of values near zero: taken about the shift unless rows are divided by their length.
         start = zero if self.unit else self.vectors.shift
-        summed = np.zeros(self.vectors.dims)
+        summed, count = np.zeros(self.vectors.dims), 0
         for chunk in self.vectors.chunks(poll):
+            count += chunk.rows - len(chunk.wild)
             part = total(self.mode, *self._inputs(chunk, start), **self._static)
             fence(part)
             summed += np.array(part, np.float64)
             self._report(report, "Finding the mean", chunk)
-        return (start + summed / self.vectors.rows).astype(np.float32)
+        return (start + summed / max(count, 1)).astype(np.float32)
 
     def _by_covariance(
         self, components: int, mean: Floats, poll: Poll, report: Report

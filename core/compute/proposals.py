@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from core.compute import selection
 from core.compute.compilation import Pair, pair
-from core.compute.vectors import NORM, ONE, PAD, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
+from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
 from core.types import Metric
 
 Doubles = NDArray[np.float64]
@@ -297,10 +297,7 @@ class DifferenceArithmetic:
         if chunk.half is not None:
             return chunk.data, chunk.half.bias, chunk.half.norms
         dims = self._vectors.dims
-        square, padding = chunk.data[dims + SQUARE], chunk.data[dims + PADDING]
-        # Only a wild row has a negative square: it stays a candidate always, though its stored values are zeros.
-        base = mx.minimum(square, 0.0) + mx.where(padding > 0, PAD, 0.0)
-        return chunk.data, base, mx.where(square < 0, 0.0, chunk.data[dims + NORM])
+        return chunk.data, chunk.data[dims + PADDING], chunk.data[dims + NORM]
 
     def prepare(self, raw: Doubles) -> Prepared:
         vectors = self._vectors

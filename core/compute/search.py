@@ -21,13 +21,15 @@ from core.compute import selection
 from core.compute.proposals import Doubles, Prepared, arithmetic_for
 from core.compute.refinement import Refined, Refinement, separated
 from core.compute.timing import fence, stopwatch
-from core.compute.vectors import PAD, Chunk, Poll, Vectors, no_poll
+from core.compute.vectors import PAD, WILD, Chunk, Poll, Vectors, no_poll
 from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing
 
 # Scores held at once, (queries, rows of a chunk): 128 MB on a CPU, 4 GB on a GPU.
 MAX_SCORES = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
 # Rows whose distances are computed directly at once when an answer is computed in full.
 DIRECT_ROWS = 1 << 14
+# Values beyond this, squared and summed, might overflow float64; long double, where it is longer, then does.
+WIDE = 1e140
 # Batches of more queries than this are put in order on the device, where it is a GPU.
 HOST_QUERIES = 4
 
@@ -78,6 +80,10 @@ class NearestRows:
         raw = np.atleast_2d(np.asarray(queries, np.float64))
         own = np.full(len(raw), -1) if exclude is None else np.asarray(exclude)
         k = min(k, self.vectors.rows - (exclude is not None))
+        if not len(raw):
+            with stopwatch(mode) as watch:
+                pass
+            return SearchResult(np.empty((0, k)), np.empty((0, k), np.int64), (), watch.timing(0))
         # In steps, so that few shapes are compiled; the query's own row may be among them.
         wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
         with stopwatch(mode) as watch:
@@ -141,7 +147,7 @@ class NearestRows:
             refined = refinement.finish(queries, outputs)
         else:
             fence(values, positions)
-        host = np.array(values).astype(np.float64)
+        host = _without_wild(np.array(values))
         real = host < PAD / 10
         where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
         rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
@@ -154,11 +160,12 @@ class NearestRows:
     ) -> tuple[Doubles, Ids, tuple[Exact, ...]]:
         """Order and rows (q, k) of the nearest, and how each query's were proven."""
         count = len(prepared.raw)
-        order, ids = np.empty((count, k)), np.empty((count, k), np.int64)
+        order: Doubles = np.empty((count, k), np.longdouble)
+        ids = np.empty((count, k), np.int64)
         exact: list[Exact] = ["proven"] * count
         open_queries = np.arange(count)
         if found.refined is not None and k < found.rows.shape[1]:
-            settled, order, ids = self._settle(found, found.refined, k, own)
+            settled, order[:], ids = self._settle(found, found.refined, k, own)
             open_queries = np.flatnonzero(~settled)
         for i in open_queries:
             rows = found.rows[i]
@@ -198,7 +205,7 @@ class NearestRows:
         for chunk in self.vectors.chunks(poll):
             scores = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
             fence(scores)
-            host = np.array(scores)[0, : chunk.rows].astype(np.float64) + prepared.constant[index]
+            host = _without_wild(np.array(scores)[0, : chunk.rows]) + prepared.constant[index]
             # Written so that a score of NaN (infinity less infinity) counts as possible.
             found.append(chunk.file_rows(np.flatnonzero(~(host > limit))))
         return np.concatenate(found)
@@ -216,36 +223,52 @@ class NearestRows:
         return best_order, best_rows
 
     def _order(self, query: Doubles, rows: Ids) -> Doubles:
-        """What neighbours are sorted by, in float64, in the units of the bounds."""
+        """What neighbours are sorted by, in the units of the bounds: in float64, or wider where its range might not do."""
         scale = self.vectors.scale
         x = self.vectors.source.read(rows).astype(np.float64)
+        if self.metric == "cosine":
+            return _cosine_order(x, query)
+        largest = max(float(np.abs(x).max(initial=0.0)), float(np.abs(query).max())) * scale
+        if largest > WIDE:
+            x, query = x.astype(np.longdouble), query.astype(np.longdouble)
         if scale != 1.0:
             x, query = x * scale, query * scale
-        order: Doubles
-        if self.metric == "l2":
-            x -= query
-            order = np.square(x).sum(axis=1)
-            return order
-        if self.metric in ("l1", "linf"):
-            x -= query
-            order = np.abs(x).sum(axis=1) if self.metric == "l1" else np.abs(x).max(axis=1)
-            return order
-        products = (x * query).sum(axis=1)
         if self.metric == "inner_product":
-            order = -products
-            return order
-        norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
-        order = 1.0 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
-        return order
+            return np.asarray(-(x * query).sum(axis=1))
+        x -= query
+        if self.metric == "l2":
+            return np.asarray(np.square(x).sum(axis=1))
+        return np.asarray(np.abs(x).sum(axis=1) if self.metric == "l1" else np.abs(x).max(axis=1))
 
     def _distances(self, order: Doubles) -> Doubles:
-        if self.metric == "l2":
-            return np.sqrt(order) / np.float64(self.vectors.scale)
-        if self.metric == "inner_product":
-            return -order / np.float64(self.vectors.scale**2)
-        if self.metric == "cosine":
-            return np.maximum(order, 0.0)
-        return order / np.float64(self.vectors.scale)
+        scale = np.float64(self.vectors.scale)
+        with np.errstate(over="ignore"):  # a distance or product beyond float64 is infinite
+            if self.metric == "l2":
+                order = np.sqrt(order) / scale
+            elif self.metric == "inner_product":
+                order = -order / scale / scale
+            elif self.metric == "cosine":
+                order = np.maximum(order, 0.0)
+            else:
+                order = order / scale
+            return order.astype(np.float64)
+
+
+def _without_wild(scores: NDArray[np.float32]) -> Doubles:
+    """Scores in float64; of a wild row, -infinity: nothing is known of it."""
+    return np.where(scores < WILD / 10, -np.inf, scores.astype(np.float64))
+
+
+def _cosine_order(x: Doubles, query: Doubles) -> Doubles:
+    """1 - cosine of rows x (m, d) with a query (d,); 1 where either is zero.
+
+    Each is first brought near 1 by a power of two, which changes no cosine and keeps squares in range.
+    """
+    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=1, initial=0.0))[1][:, None])
+    query = np.ldexp(query, -np.frexp(np.abs(query).max(initial=0.0))[1])
+    norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
+    order: Doubles = 1.0 - np.divide((x * query).sum(axis=1), norms, out=np.zeros_like(norms), where=norms > 0)
+    return order
 
 
 def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:

@@ -5,6 +5,7 @@ followed by four more entries, so that one product yields a whole score and no p
 
     x - shift | |x - shift|² less its error bound | |x - shift| | 1 | 0          a row
     0         | 0                                 | 0           | 0 | PAD        padding, which never wins
+    0         | 0                                 | 0           | 0 | WILD       a row of wild norm, which always does
 
 On a CPU a chunk is transposed, (d + 4, rows): one query then reads memory in order, 2.7 times as fast as row-major. On a GPU it
 is (rows, d), and a float16 copy beside it, with the entries apart, serves the search (see core.compute.proposals).
@@ -34,8 +35,11 @@ CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 128 << 20, "metal": 1 << 30, "cuda"
 TYPICAL_NORMS = (2.0**-20, 2.0**20)
 # Rows whose norm lies outside this range after that (zero apart) are 'wild': float32 products of them prove nothing.
 SANE_NORMS = (1e-30, 1e18)
-# Entries that give a wild row a bound below any other's, under every metric: it is always among the candidates.
-WILD_SQUARE, WILD_NORM = -1e37, 1e30
+# Added to the norm that float16's error is told by.
+HALF_FLOOR = np.float32(1e-30)
+# What stands in a wild row's last entry: it is among the candidates under every metric, and its bound counts as -infinity.
+WILD = -1e37
+
 
 Poll = Callable[[], None]  # raises Cancelled if the job is to end
 Report = Callable[[str, int, int], None]  # stage, done, total
@@ -99,7 +103,7 @@ class HalfCopy:
     back: mx.array  # (width,) float32, what undoes that
     squares: mx.array  # (width,) float32, less their error bound
     norms: mx.array  # (width,) float32, plus theirs
-    bias: mx.array  # (width,) 0; PAD for padding; WILD_SQUARE for a wild row
+    bias: mx.array  # (width,) 0; PAD for padding; WILD for a wild row
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,8 @@ class Chunk:
     rows: int  # real rows, without padding
     kept: Ids | None  # rows kept, counted from `start`, where some were left out
     data: mx.array  # (d + 4, width) on a CPU, (width, d) on a GPU, float32
-    ones: mx.array  # (width,) 1 for a row, 0 for padding
+    wild: Ids  # positions of wild rows, which are stored as zeros
+    ones: mx.array  # (width,) 1 for a row, 0 for a wild row and for padding
     inverse_norms: mx.array  # (width,) of the unshifted rows; 0 for a zero row, 1 for padding
     half: HalfCopy | None  # on a GPU
 
@@ -213,16 +218,18 @@ class Vectors:
         if wild.any():
             x = np.where(wild[:, None], 0, x)
         inverse_norms = np.ones(width, np.float32)
-        inverse_norms[:rows] = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+        inverse_norms[:rows] = np.divide(1.0, norms, out=np.zeros(rows), where=(norms > 0) & ~wild)
         inverse_norms[:rows][wild] = 1.0
 
         shifted = (x - self.shift).astype(np.float32, copy=False)
-        squares = np.einsum("ij,ij->i", shifted, shifted)
+        shifted[wild] = 0.0
+        lengths = _norms(shifted)
         extra = np.zeros((EXTRA, width), np.float32)
-        # Less 3 error bounds: core.compute.knn needs 2, and the sum of squares itself is off by at most 1.
-        extra[SQUARE, :rows] = np.where(wild, WILD_SQUARE, squares * (1.0 - 3.0 * self.error))
-        extra[NORM, :rows] = np.where(wild, WILD_NORM, np.sqrt(squares) * (1.0 + self.error))
-        extra[ONE, :rows] = 1.0
+        # Less 3 error bounds: core.compute.proposals needs 2, and the sum of squares itself is off by at most 1.
+        extra[SQUARE, :rows] = np.square(lengths) * (1.0 - 3.0 * self.error)
+        extra[NORM, :rows] = lengths * (1.0 + self.error)
+        extra[ONE, :rows] = ~wild
+        extra[PADDING, :rows][wild] = WILD
         extra[PADDING, rows:] = PAD
         data = buffer[:, :width] if self.columns else buffer[:width]
         if self.columns:
@@ -240,6 +247,7 @@ class Vectors:
             rows,
             kept,
             mx.array(data),
+            np.flatnonzero(wild),
             mx.array(extra[ONE]),
             mx.array(inverse_norms),
             None if self.columns else self._half_copy(data, extra),
@@ -248,13 +256,11 @@ class Vectors:
         return chunk
 
     def _half_copy(self, data: NDArray[np.float32], extra: NDArray[np.float32]) -> HalfCopy:
-        norms, bias = extra[NORM], extra[PADDING].copy()
-        wild = norms == WILD_NORM
-        bias[wild] = WILD_SQUARE
-        norms = np.where(wild, 0.0, norms)
-        to_half = np.exp2(half_exponent(norms)).astype(np.float32)
+        # Rows too short to be scaled to float16's range lose all: the floor covers that, far below what matters elsewhere.
+        norms = extra[NORM] + HALF_FLOOR
+        to_half = np.exp2(half_exponent(extra[NORM])).astype(np.float32)
         rows = (data * to_half[:, None]).astype(np.float16)
-        vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, bias)
+        vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, extra[PADDING])
         copy = HalfCopy(mx.array(rows), *(mx.array(a.astype(np.float32)) for a in vectors))
         mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.bias)
         return copy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,9 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
     try:
         with zipfile.ZipFile(path) as archive:
             return _open_archive(path, archive, options)
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged archive fails in a dozen ways
         raise UserError(f"{path} is a damaged .npz archive ({error}); save it again with numpy.savez.") from None
 
 
@@ -36,6 +37,8 @@ def _open_archive(path: Path, archive: zipfile.ZipFile, options: OpenOptions) ->
     npy.check_vectors(header, where)
     dtype_name = npy.value_name(header.dtype, options, where)
     entry = archive.getinfo(f"{name}.npy")
+    if entry.file_size < header.offset + header.nbytes:
+        raise UserError(f"{where} is cut short: it needs {header.nbytes:,} bytes of values; save it again.")
     if entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1:
         array, guard = npy.map_array(path, header, _data_start(path, entry) + header.offset)
         return Dataset(path, array, "npz", dtype_name, name, guard=guard)
@@ -86,8 +89,6 @@ def _unpack(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, header
             f"{where} is compressed and unpacks to {needed / 1e9:.1f} GB, of which {MEMORY_SHARE * free / 1e9:.1f} GB "
             "may be used now; save it uncompressed with numpy.save, which is mapped."
         )
-    if entry.file_size < header.offset + needed:
-        raise UserError(f"{where} is cut short: it needs {needed:,} bytes of values; save it again.")
     data = bytearray(needed)
     filled = 0
     with archive.open(entry) as member:

@@ -151,9 +151,14 @@ def test_an_inner_observer_that_saw_nothing_does_not_end_the_outer_one() -> None
 def test_an_observer_ends_with_its_block_even_by_an_exception() -> None:
     made = pair(scaled)
     seen: list[Observation] = []
-    with pytest.raises(ZeroDivisionError), observe() as observation:
-        seen.append(observation)
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with observe() as observation:
+            seen.append(observation)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     mx.eval(made("compiled", *arrays()))
     assert (seen[0].traces, seen[0].first) == (0, False)
 

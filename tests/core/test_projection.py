@@ -40,7 +40,9 @@ def decaying(rows: int, dims: int, ratio: float = 0.7, seed: int = 0) -> Doubles
     """Rows about a mean, with variances well apart."""
     generator = np.random.default_rng(seed)
     turned = np.linalg.qr(generator.normal(size=(dims, dims)))[0]
-    return generator.normal(size=dims) + (generator.normal(size=(rows, dims)) * ratio ** np.arange(dims)) @ turned
+    spread = np.power(ratio, np.arange(dims, dtype=np.float64))
+    rows_about_it: Doubles = (generator.normal(size=(rows, dims)) * spread) @ turned
+    return generator.normal(size=dims) + rows_about_it
 
 
 @dataclass(frozen=True)
@@ -258,8 +260,17 @@ def test_a_row_of_wild_length_is_mapped_truly_or_left_out(unit: bool, factor: fl
         np.testing.assert_allclose(got.coords[3] / largest, wanted.coords[3] / largest, atol=TOLERANCE * 10)
 
 
-def test_a_spectrum_too_flat_to_iterate_on_is_decomposed_in_full() -> None:
-    x = np.random.default_rng(0).normal(size=(4000, 300)).astype(np.float32)
+def test_a_spectrum_too_flat_to_iterate_on_is_decomposed_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = decaying(1000, 12).astype(np.float32)
+    assert "in full" not in found(x, 4).fit.method
+    monkeypatch.setattr(projection, "MAX_RESIDUAL", -1.0)
+    got = found(x, 4)
+    assert "in full" in got.fit.method
+    assert_close(got, exact(x, True, False, 4))
+
+
+def test_a_flat_spectrum_gives_the_variance_there_is() -> None:
+    x = np.random.default_rng(0).normal(size=(800, 60)).astype(np.float32)
     got, wanted = found(x, 3), exact(x, True, False, 3)
     np.testing.assert_allclose(got.fit.explained, wanted.explained, rtol=1e-3)
     # Close values leave single directions open to rounding, not the variance along them.

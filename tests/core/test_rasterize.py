@@ -23,8 +23,8 @@ SQUARE = View(-1.0, 1.0, -1.0, 1.0, 256, 256)
 
 def index_of(points: NDArray[np.floating], codes: NDArray[np.integer] | None = None) -> PointIndex:
     coords = np.asarray(points, np.float32).reshape(-1, 2)
-    codes = np.zeros(len(coords), np.uint16) if codes is None else codes.astype(np.uint16)
-    return build_index(coords, np.arange(len(coords)), codes)
+    colours = np.zeros(len(coords), np.uint16) if codes is None else codes.astype(np.uint16)
+    return build_index(coords, np.arange(len(coords)), colours)
 
 
 def painted(
@@ -49,8 +49,8 @@ def encoded(linear: float) -> int:
 
 def on_grid(count: int, seed: int = 0, extent: float = 0.5) -> NDArray[np.float32]:
     """Points at multiples of 2^-16 within ±extent: their places on the pixel grid are exact."""
-    steps = np.random.default_rng(seed).integers(-extent * 2**16, extent * 2**16, (count, 2))
-    return (steps / 2**16).astype(np.float32)
+    steps = np.random.default_rng(seed).integers(-int(extent * 2**16), int(extent * 2**16), (count, 2))
+    return np.asarray(steps / 2**16, np.float32)
 
 
 # Coverage.

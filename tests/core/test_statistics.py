@@ -13,7 +13,7 @@ def timings(generator: np.random.Generator, typical: float, count: int) -> list[
     return [float(t) for t in typical * np.exp(0.25 * generator.normal(size=count))]
 
 
-@pytest.mark.parametrize("samples", [12, 25, 60])
+@pytest.mark.parametrize("samples", [12, 30])
 @pytest.mark.parametrize("ratio", [1.0, 1.4])
 def test_the_interval_holds_the_true_ratio_about_19_times_in_20(samples: int, ratio: float) -> None:
     generator = np.random.default_rng(samples)
