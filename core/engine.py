@@ -54,7 +54,7 @@ class Engine:
 
         `make` builds the service on the compute thread; tests give their own.
         """
-        self.emit = on_event
+        self._on_event = on_event
         self._device = device
         self._make = make or self._make_service
         self._wake = threading.Condition()
@@ -64,6 +64,13 @@ class Engine:
         self._count = 0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="kinscope-compute", daemon=True)
+
+    def emit(self, event: Event) -> None:
+        """Hand an event out. A listener's fault is ours to log, not a reason for the compute thread to die."""
+        try:
+            self._on_event(event)
+        except Exception:
+            log.exception("an event could not be delivered: %s", type(event).__name__)
 
     def start(self) -> None:
         self._thread.start()

@@ -16,11 +16,11 @@ def nearest(index: PointIndex, x: float, y: float, scale: tuple[float, float], r
     best, best_square = None, reach * reach
     for row in range(first, last + 1):
         start, stop = index.starts[row], index.starts[row + 1]
-        dx = (index.x[start:stop] - x) * sx
+        dx = (index.x[start:stop].astype(np.float64) - x) * sx
         close = np.flatnonzero(np.abs(dx) <= reach)
         if not close.size:
             continue
-        squares = dx[close] ** 2 + ((index.y[start:stop][close] - y) * sy) ** 2
+        squares = dx[close] ** 2 + ((index.y[start:stop][close].astype(np.float64) - y) * sy) ** 2
         i = int(squares.argmin())
         if squares[i] <= best_square:
             best, best_square = int(index.rows[start + close[i]]), float(squares[i])

@@ -233,5 +233,5 @@ def _padded(values: Floats) -> tuple[float, float]:
 
 
 def _cell(values: Floats, low: float, high: float, cells: int) -> NDArray[np.int32]:
-    cell: NDArray[np.int32] = np.clip((values - low) * (cells / (high - low)), 0, cells - 1).astype(np.int32)
+    cell: NDArray[np.int32] = np.clip((values.astype(np.float64) - low) * (cells / (high - low)), 0, cells - 1).astype(np.int32)
     return cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,7 +82,13 @@ def make_column(name: str, texts: list[str]) -> Column:
     return Column(name, "category", values, codes, tuple(ordered))
 
 
+# What float() takes but a reader would not show as a number: 007, 1_000.
+_CODES = re.compile(r"\s*[+-]?0\d|.*_")
+
+
 def _as_numbers(texts: list[str]) -> NDArray[np.float64] | None:
+    if any(_CODES.match(text) for text in texts):
+        return None
     try:
         numbers = np.array([float(t) if t.strip() else np.nan for t in texts])
     except ValueError:

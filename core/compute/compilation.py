@@ -43,6 +43,16 @@ def observe() -> Iterator[Observation]:
         _observations.remove(observation)
 
 
+@contextmanager
+def suspended(observation: Observation) -> Iterator[None]:
+    """Let `observation` see nothing of this block, which runs within the one it observes."""
+    _observations.remove(observation)
+    try:
+        yield
+    finally:
+        _observations.append(observation)
+
+
 @dataclass(eq=False)
 class Pair:
     """A pure function of arrays, with keyword-only static arguments, that runs eagerly or compiled."""

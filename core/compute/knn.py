@@ -15,6 +15,7 @@ from core.compute.proposals import Doubles
 from core.compute.search import NearestRows, SearchResult
 from core.compute.vectors import ArrayRows, Poll, Report, Vectors, no_poll, no_report, scan_rows
 from core.errors import UserError
+from core.export import write_whole
 from core.types import METRICS, DeviceInfo, Ids, Metric, Mode
 
 # Rows searched at once for a graph of all pairs.
@@ -53,8 +54,6 @@ class FlatIndex:
         Raises ValueError for another width, a NaN or infinity, or an id twice.
         """
         block = self._checked(x)
-        if not np.isfinite(block).all():
-            raise ValueError("vectors to add hold NaN or infinity")
         start = int(self._ids.max()) + 1 if self.ntotal else 0
         added = np.arange(start, start + len(block)) if ids is None else np.asarray(ids, np.int64)
         if added.shape != (len(block),):
@@ -91,8 +90,7 @@ class FlatIndex:
 
     def query(self, q: ArrayLike, k: int, mode: Mode = "compiled", exclude: Sequence[int] | None = None) -> SearchResult:
         """As `search`, with the proof and the time; `exclude` leaves out one row (by position) a query."""
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
+        _check_k(k)
         found = self._ready().search(self._checked(q), k, mode, exclude)
         return SearchResult(found.distances, self._ids[found.ids], found.exact, found.timing)
 
@@ -108,6 +106,7 @@ class FlatIndex:
 
     def knn_graph(self, k: int, mode: Mode = "compiled", poll: Poll = no_poll, report: Report = no_report) -> tuple[Doubles, Ids]:
         """Distances and ids (n, min(k, n - 1)) of every row's nearest other rows."""
+        _check_k(k)
         searcher, rows = self._ready(), self._joined()
         distances, ids = [], []
         for start in range(0, self.ntotal, GRAPH_BATCH):
@@ -119,12 +118,14 @@ class FlatIndex:
         return np.concatenate(distances), np.concatenate(ids)
 
     def save(self, path: Path | str) -> None:
-        """Write rows, ids and metric to a .safetensors file."""
+        """Write rows, ids and metric in the safetensors format, whole or not at all. Raises UserError if that cannot be."""
         rows = self._joined()
         # Bit patterns in 32-bit words: safetensors through MLX knows no float64 on a GPU, and no value may change.
         words = np.ascontiguousarray(rows).view(np.uint32)
         tensors = {"rows": mx.array(words), "ids": mx.array(self._ids.view(np.uint32))}
-        mx.save_safetensors(str(path), tensors, {"metric": self.metric, "dtype": rows.dtype.name, "d": str(self.d)})
+        told = {"metric": self.metric, "dtype": rows.dtype.name, "d": str(self.d)}
+        # Under a name that MLX does not lengthen, in the folder where it is to stand.
+        write_whole(Path(path), lambda whole: mx.save_safetensors(str(whole), tensors, told), suffix=".safetensors")
 
     @classmethod
     def load(cls, path: Path | str, device: DeviceInfo | None = None) -> FlatIndex:
@@ -157,4 +158,11 @@ class FlatIndex:
         array = np.atleast_2d(np.asarray(x))
         if array.ndim != 2 or array.shape[1] != self.d:
             raise ValueError(f"vectors of shape (rows, {self.d}) are needed, not {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError("vectors hold NaN or infinity")
         return array if array.dtype == np.float64 else array.astype(np.float32)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")

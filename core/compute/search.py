@@ -268,6 +268,7 @@ def _cosine_order(x: Doubles, query: Doubles) -> Doubles:
     query = np.ldexp(query, -np.frexp(np.abs(query).max(initial=0.0))[1])
     norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
     order: Doubles = 1.0 - np.divide((x * query).sum(axis=1), norms, out=np.zeros_like(norms), where=norms > 0)
+    order[np.abs(order) < 4 * np.finfo(np.float64).eps] = 0.0  # parallel vectors tie, whatever the rounding
     return order
 
 

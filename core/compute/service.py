@@ -143,14 +143,15 @@ class Service:
         wanted = min(max(COMPONENTS, *(axis + 1 for axis in request.axes)), vectors.dims)
         passes = 1
         with stopwatch(request.mode) as watch:
+            give_way = watch.leaving_out(job.give_way)
             fit = held.fits.get(key)
             if fit is None or len(fit.explained) < wanted:
                 passes += 1 + request.centre
                 with watch.stage("fit"):
-                    fit = held.fits[key] = projector.fit(wanted, job.give_way, job.report)
+                    fit = held.fits[key] = projector.fit(wanted, give_way, job.report)
             axes = tuple(min(axis, len(fit.explained) - 1) for axis in request.axes)
             with watch.stage("map rows"):
-                coords = projector.transform(fit, axes, job.give_way, job.report)
+                coords = projector.transform(fit, axes, give_way, job.report)
         timing = watch.timing(passes * vectors.nbytes)
         rows = vectors.scan.non_finite_rows
         return ProjectResult(

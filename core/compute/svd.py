@@ -30,7 +30,11 @@ MAX_ROUNDS = 40
 
 @dataclass(frozen=True, eq=False)
 class Triplets:
-    """The k leading singular triplets of A (m, n), largest first, signs fixed."""
+    """The k leading singular triplets of A (m, n), largest first.
+
+    Signs make the largest entry of each vector on the shorter side positive. Where a singular value is zero, its vector on the
+    longer side is zero too: none was found.
+    """
 
     u: mx.array  # (m, k)
     s: mx.array  # (k,)

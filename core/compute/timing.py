@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
 import mlx.core as mx
 
-from core.compute.compilation import Observation, observe
+from core.compute.compilation import Observation, observe, suspended
 from core.types import Mode, Timing
 
 
@@ -32,22 +32,36 @@ class Stopwatch:
         self._mode = mode
         self._observation = observation
         self._stages: dict[str, float] = {}
+        self._away = 0.0  # seconds spent on other work within this one
         self._start = perf_counter()
         self._ms = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = perf_counter()
+        start, away = perf_counter(), self._away
         yield
-        self._stages[name] = self._stages.get(name, 0.0) + (perf_counter() - start) * 1e3
+        seconds = perf_counter() - start - (self._away - away)
+        self._stages[name] = self._stages.get(name, 0.0) + seconds * 1e3
+
+    def leaving_out(self, other: Callable[[], None]) -> Callable[[], None]:
+        """`other`, such as giving way to urgent jobs, run without its time, traces and first calls counting here."""
+
+        def run() -> None:
+            start = perf_counter()
+            try:
+                with suspended(self._observation):
+                    other()
+            finally:
+                self._away += perf_counter() - start
+
+        return run
 
     def stop(self) -> None:
-        self._ms = (perf_counter() - self._start) * 1e3
+        self._ms = (perf_counter() - self._start - self._away) * 1e3
 
     def timing(self, bytes_read: int) -> Timing:
-        return Timing(
-            self._ms, self._mode, self._observation.first, self._observation.traces, bytes_read, tuple(self._stages.items())
-        )
+        seen = self._observation
+        return Timing(self._ms, self._mode, seen.first, seen.traces, bytes_read, tuple(self._stages.items()))
 
 
 @contextmanager

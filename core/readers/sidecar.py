@@ -26,6 +26,8 @@ def read_sidecar(path: Path, rows: int) -> Table:
     except OSError as error:
         raise UserError(f"The labels in {path} cannot be read ({error.strerror}); shown without labels.") from None
     lines = _parse(text, path.suffix, rows)
+    if len(lines) in (rows + 1, rows + 2) and lines[-1] == [""]:
+        lines.pop()  # a blank line at the end, not a label without a name
     if len(lines) not in (rows, rows + 1):
         raise UserError(f"The labels in {path} have {len(lines):,} lines, the vectors {rows:,} rows; shown without labels.")
     has_header = len(lines) == rows + 1

@@ -482,6 +482,27 @@ def test_an_engine_that_cannot_start_says_so_and_stops_every_job(fault: Exceptio
     caplog.clear()
 
 
+@pytest.mark.logs("could not be delivered")
+def test_a_listener_that_fails_does_not_end_the_compute_thread() -> None:
+    events = Events()
+    failed = threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Ready) and not failed.is_set():
+            failed.set()
+            raise RuntimeError("deleted")
+        events(event)
+
+    engine = Engine(listen, make=lambda: cast(Service, FakeService()))
+    engine.start()
+    try:
+        number = engine.submit(request("a"))
+        events.wait_for(lambda event: isinstance(event, TERMINAL) and event.job == number)
+    finally:
+        engine.close()
+    assert failed.is_set()
+
+
 def test_to_close_ends_the_running_job_where_it_polls_and_stops_the_pending(bench: Bench) -> None:
     began, go = threading.Event(), threading.Event()
     after_poll = []

@@ -555,6 +555,15 @@ def test_vectors_with_nan_or_infinity_are_refused(cpu: DeviceInfo, value: float)
     assert index.ntotal == 10
 
 
+@every_metric
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_queries_with_nan_or_infinity_are_refused(cpu: DeviceInfo, metric: Metric, value: float) -> None:
+    q = normal(3, 6, seed=1)
+    q[1, 2] = value
+    with pytest.raises(ValueError, match="NaN"):
+        index_of(normal(10, 6), metric, cpu).search(q, 3, "eager")
+
+
 @pytest.mark.parametrize("k", [0, -1])
 def test_a_k_below_one_is_refused(cpu: DeviceInfo, k: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):

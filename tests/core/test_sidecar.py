@@ -156,3 +156,9 @@ def test_empty_cells_of_a_column_of_numbers_are_missing_values(tmp_path: Path) -
     (column,) = table(tmp_path, "year\n1990\n\n2001\n", 3).columns
     assert column.kind == "number"
     np.testing.assert_array_equal(column.values, [1990, np.nan, 2001])
+
+
+@pytest.mark.parametrize(("content", "rows", "wanted"), [("a\nb\n\n", 2, ["a", "b"]), ("name\na\nb\n\n", 2, ["a", "b"])])
+def test_a_blank_line_at_the_end_is_not_a_label(tmp_path: Path, content: str, rows: int, wanted: list[str]) -> None:
+    (found,) = columns(table(tmp_path, content, rows)).values()
+    assert found == wanted

@@ -97,3 +97,9 @@ def test_the_map_is_coloured_by_the_category_with_the_most_values() -> None:
 
 def test_without_categories_the_map_has_no_colour_column() -> None:
     assert table(name=["a", "b"], year=["1", "2"]).colour_column is None
+
+
+@pytest.mark.parametrize("texts", [["007", "010", "123"], ["1_000", "2"]])
+def test_codes_that_look_like_numbers_stay_as_they_are_written(texts: list[str]) -> None:
+    column = make_column("code", texts)
+    assert [column.text(row) for row in range(len(texts))] == texts

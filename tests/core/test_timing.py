@@ -1,0 +1,56 @@
+"""What is timed: the work itself, and not what ran in between."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import pytest
+
+from core.compute.compilation import pair
+from core.compute.timing import fence, stopwatch
+
+
+@pair
+def doubled(x: mx.array) -> mx.array:
+    return x + x
+
+
+def test_other_work_within_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("core.compute.timing.perf_counter", lambda: float(next(clock)))
+
+    def urgent() -> None:
+        with stopwatch("compiled") as inner:  # starts at 3, stops at 4
+            fence(doubled("compiled", mx.ones(7)))
+        assert inner.timing(0).traces == 1
+
+    with stopwatch("compiled") as watch:  # starts at 0
+        with watch.stage("work"):  # 1 to 6, of which 2 to 5 are spent elsewhere
+            watch.leaving_out(urgent)()
+    timing = watch.timing(0)  # stopped at 7
+    assert timing.stages == (("work", 2000.0),)
+    assert timing.ms == 4000.0
+    assert (timing.traces, timing.first) == (0, False)
+
+
+def test_other_work_that_fails_leaves_the_stopwatch_whole() -> None:
+    def fails() -> None:
+        raise ValueError("stop")
+
+    with stopwatch("compiled") as watch:
+        with pytest.raises(ValueError, match="stop"):
+            watch.leaving_out(fails)()
+        fence(doubled("compiled", mx.ones(11)))
+    assert watch.timing(0).traces == 1
+
+
+def test_stages_add_up() -> None:
+    with stopwatch("eager") as watch:
+        for _ in range(3):
+            with watch.stage("a"):
+                pass
+        with watch.stage("b"):
+            pass
+    timing = watch.timing(5)
+    assert [name for name, _ in timing.stages] == ["a", "b"]
+    assert timing.bytes_read == 5
+    assert sum(ms for _, ms in timing.stages) <= timing.ms
