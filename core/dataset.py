@@ -24,13 +24,14 @@ class FileGuard:
     fd: int
     size: int
     modified_ns: int
+    offset: int  # where the array begins
 
     @classmethod
-    def watch(cls, path: Path, fd: int) -> FileGuard:
+    def watch(cls, path: Path, fd: int, offset: int) -> FileGuard:
         """Watch the open file `fd` through a descriptor of its own, closed when the guard goes."""
         own = os.dup(fd)
         status = os.fstat(own)
-        guard = cls(path, own, status.st_size, status.st_mtime_ns)
+        guard = cls(path, own, status.st_size, status.st_mtime_ns, offset)
         weakref.finalize(guard, os.close, own)
         return guard
 
@@ -43,6 +44,16 @@ class FileGuard:
             )
         if status.st_mtime_ns != self.modified_ns:
             raise UserError(f"{self.path} has changed on disk since it was opened; open it again.")
+
+    def read_into(self, out: NDArray[Any], position: int) -> None:
+        """Fill contiguous `out` with the bytes at `position` of the array."""
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
+        filled = 0
+        while filled < len(view):
+            count = os.preadv(self.fd, [view[filled:]], self.offset + position + filled)
+            if count == 0:
+                raise UserError(f"{self.path} has shrunk while it was read; write it again and open it anew.")
+            filled += count
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +88,25 @@ class Dataset:
         return self.path.name if self.array_name is None else f"{self.path.name}: {self.array_name}"
 
     def read(self, selection: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
-        """The selected rows as a fresh native array: float64 where the file's values need it, else float32.
+        """The selected rows as a native array, not to be written to: float64 where the file's values need it, else float32.
 
         Raises UserError if the file was cut or rewritten since it was opened.
         """
         if self.guard is not None:
             self.guard.check()
-        taken = self.array[selection]
+        taken = self._read_rows(selection) if isinstance(selection, slice) else self.array[selection]
         if self.dtype_name == "bfloat16":
             return (taken.astype(np.uint32) << 16).view(np.float32)
-        return taken.astype(working_dtype(taken.dtype), order="C")
+        return taken.astype(working_dtype(taken.dtype), order="C", copy=False)
+
+    def _read_rows(self, selection: slice) -> NDArray[Any]:
+        """Rows in order. Read, not mapped, where they lie together: a fault for every page costs more than the copy."""
+        start, stop, step = selection.indices(self.rows)
+        if self.guard is None or step != 1 or not self.array.flags.c_contiguous:
+            return self.array[selection]
+        rows = np.empty((max(0, stop - start), self.dims), self.array.dtype)
+        self.guard.read_into(rows, start * self.dims * self.array.itemsize)
+        return rows
 
     def sample_rows(self, count: int) -> NDArray[np.int64]:
         """At most `count` row numbers, the same each time: short runs spread evenly, so that a disk seeks seldom."""

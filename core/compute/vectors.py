@@ -30,11 +30,14 @@ PAD = 3e38
 # Rows are padded to whole blocks of this size; core.compute.selection works in blocks that divide it.
 ROW_MULTIPLE = 1024
 # On a GPU few large chunks: every one costs a round trip. At most 2**30 values, well within 32-bit indices.
-CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 128 << 20, "metal": 1 << 30, "cuda": 6 << 30}
+CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 256 << 20, "metal": 1 << 30, "cuda": 6 << 30}
 # A typical norm outside this range is scaled by a power of two, which is exact, so that squares neither overflow nor vanish.
 TYPICAL_NORMS = (2.0**-20, 2.0**20)
 # Rows whose norm lies outside this range after that (zero apart) are 'wild': float32 products of them prove nothing.
 SANE_NORMS = (1e-30, 1e18)
+# Rows are read and converted in strips of about this size: arrays so small reuse memory, where larger ones would fault in fresh
+# pages each time, which costs more than the work.
+STRIP_BYTES = 2 << 20
 # Added to the norm that float16's error is told by.
 HALF_FLOOR = np.float32(1e-30)
 # What stands in a wild row's last entry: it is among the candidates under every metric, and its bound counts as -infinity.
@@ -62,6 +65,11 @@ class Rows(Protocol):
     def sample_rows(self, count: int) -> Ids: ...
 
 
+def strip_rows(dims: int) -> int:
+    """Rows in a strip, a multiple of 64."""
+    return max(1, STRIP_BYTES // (4 * dims * 64)) * 64
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """What one pass over all rows found."""
@@ -79,7 +87,7 @@ class Scan:
 
 def scan_rows(source: Rows, poll: Poll = no_poll, report: Report = no_report) -> Scan:
     """Find rows with NaN or infinity. Raises UserError if no row is finite."""
-    step = max(1, (32 << 20) // (source.dims * 4))
+    step = strip_rows(source.dims)
     finite = np.empty(source.rows, bool)
     for start in range(0, source.rows, step):
         poll()
@@ -89,7 +97,8 @@ def scan_rows(source: Rows, poll: Poll = no_poll, report: Report = no_report) ->
         if not good.all():  # the square of a finite value may overflow: look at the values themselves
             good = np.isfinite(x).all(axis=1)
         finite[start:stop] = good
-        report("Checking rows", stop, source.rows)
+        if start // step % 32 == 0 or stop == source.rows:
+            report("Checking rows", stop, source.rows)
     if not finite.any():
         raise UserError(f"Every one of the {source.rows:,} rows holds NaN or infinity; there is nothing to show.")
     return Scan(finite)
@@ -206,54 +215,59 @@ class Vectors:
     def _make_chunk(self, start: int, stop: int, buffer: NDArray[np.float32]) -> Chunk:
         finite = self.scan.finite[start:stop]
         kept = None if finite.all() else np.flatnonzero(finite)
-        x = self.source.read(slice(start, stop))
-        if kept is not None:
-            x = x[kept]
+        rows = int(np.count_nonzero(finite))
+        width = _padded(stop - start)
+        data = buffer[:, :width] if self.columns else buffer[:width]
+        inverse_norms, extra = np.ones(width, np.float32), np.zeros((EXTRA, width), np.float32)
+        done = 0
+        for a in range(start, stop, strip_rows(self.dims)):
+            b = min(a + strip_rows(self.dims), stop)
+            x = self.source.read(slice(a, b))
+            if kept is not None:
+                x = x[finite[a - start : b - start]]
+            part = slice(done, done + len(x))
+            shifted = self._convert(x, inverse_norms[part], extra[:, part])
+            if self.columns:
+                # In strips that stay in the cache: a transposition in one go misses it at every element.
+                for c in range(0, len(x), 64):
+                    data[: self.dims, done + c : done + min(c + 64, len(x))] = shifted[c : c + 64].T
+            else:
+                data[part] = shifted
+            done += len(x)
+        extra[PADDING, rows:] = PAD
+        if self.columns:
+            data[: self.dims, rows:] = 0.0
+            data[self.dims :] = extra
+        else:
+            data[rows:] = 0.0
+        wild = np.flatnonzero(extra[PADDING] == np.float32(WILD))
+        half = None if self.columns else self._half_copy(data, extra)
+        # mx.array copies: the buffer is free again when this returns.
+        chunk = Chunk(start, rows, kept, mx.array(data), wild, mx.array(extra[ONE]), mx.array(inverse_norms), half)
+        mx.eval(chunk.data, chunk.ones, chunk.inverse_norms)
+        return chunk
+
+    def _convert(
+        self, x: NDArray[np.floating[Any]], inverse_norms: NDArray[np.float32], extra: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Rows x (m, d) of the file as they are stored, (m, d); fills their inverse norms (m,) and extra entries (4, m)."""
         if self.scale != 1.0:
             x = x.astype(np.float64) * self.scale
-        rows = len(x)
-        width = _padded(stop - start)
         norms = _norms(x)
         wild = (norms > SANE_NORMS[1]) | ((norms > 0) & (norms < SANE_NORMS[0]))
         if wild.any():
             x = np.where(wild[:, None], 0, x)
-        inverse_norms = np.ones(width, np.float32)
-        inverse_norms[:rows] = np.divide(1.0, norms, out=np.zeros(rows), where=(norms > 0) & ~wild)
-        inverse_norms[:rows][wild] = 1.0
-
+        inverse_norms[:] = np.divide(1.0, norms, out=np.zeros(len(x)), where=(norms > 0) & ~wild)
+        inverse_norms[wild] = 1.0
         shifted = (x - self.shift).astype(np.float32, copy=False)
         shifted[wild] = 0.0
         lengths = _norms(shifted)
-        extra = np.zeros((EXTRA, width), np.float32)
         # Less 3 error bounds: core.compute.proposals needs 2, and the sum of squares itself is off by at most 1.
-        extra[SQUARE, :rows] = np.square(lengths) * (1.0 - 3.0 * self.error)
-        extra[NORM, :rows] = lengths * (1.0 + self.error)
-        extra[ONE, :rows] = ~wild
-        extra[PADDING, :rows][wild] = WILD
-        extra[PADDING, rows:] = PAD
-        data = buffer[:, :width] if self.columns else buffer[:width]
-        if self.columns:
-            # In strips that stay in the cache: a transposition in one go misses it at every element.
-            for a in range(0, rows, 64):
-                data[: self.dims, a : min(a + 64, rows)] = shifted[a : a + 64].T
-            data[: self.dims, rows:] = 0.0
-            data[self.dims :] = extra
-        else:
-            data[:rows] = shifted
-            data[rows:] = 0.0
-        # mx.array copies: the buffer is free again when this returns.
-        chunk = Chunk(
-            start,
-            rows,
-            kept,
-            mx.array(data),
-            np.flatnonzero(wild),
-            mx.array(extra[ONE]),
-            mx.array(inverse_norms),
-            None if self.columns else self._half_copy(data, extra),
-        )
-        mx.eval(chunk.data, chunk.ones, chunk.inverse_norms)
-        return chunk
+        extra[SQUARE] = np.square(lengths) * (1.0 - 3.0 * self.error)
+        extra[NORM] = lengths * (1.0 + self.error)
+        extra[ONE] = ~wild
+        extra[PADDING, wild] = WILD
+        return shifted
 
     def _half_copy(self, data: NDArray[np.float32], extra: NDArray[np.float32]) -> HalfCopy:
         # Rows too short to be scaled to float16's range lose all: the floor covers that, far below what matters elsewhere.

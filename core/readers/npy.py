@@ -80,7 +80,7 @@ def value_name(dtype: np.dtype[Any], options: OpenOptions, where: str) -> str:
 def map_array(path: Path, header: Header, offset: int) -> tuple[NDArray[Any], FileGuard]:
     """Map the array whose header ends at `offset` of `path`. Raises UserError if the file is too short for it."""
     with path.open("rb") as file:
-        guard = FileGuard.watch(path, file.fileno())
+        guard = FileGuard.watch(path, file.fileno(), offset)
         needed = offset + header.nbytes
         if needed > guard.size:
             raise UserError(
