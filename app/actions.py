@@ -33,4 +33,5 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("fit", "&Fit the map", "&View", "F", "data", "Show all points"),
     ActionSpec("zoom_in", "Zoom &in", "&View", "+", "data"),
     ActionSpec("zoom_out", "Zoom &out", "&View", "-", "data"),
+    ActionSpec("reset", "&Reset the layout", "&View", about="Put every panel back in its place"),
 )

@@ -252,6 +252,9 @@ def _project(session: Session, options: argparse.Namespace) -> Answer:
     dataset = session.load(options)
     if options.components > dataset.dims:
         raise UserError(f"{dataset.name} has {dataset.dims} dimensions; ask for at most as many components.")
+    inputs = [dataset.path, *([Path(table.source)] if (table := session.annotate(dataset)) is not None else [])]
+    if any(options.output.exists() and options.output.samefile(path) for path in inputs):
+        raise UserError(f"{options.output} is what is being read; choose another file for the output.")
     axes = tuple(range(options.components))
     centre, unit = not options.no_centre, options.unit_length
     mode = session.mode(options.compile)

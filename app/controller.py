@@ -50,7 +50,7 @@ RACE_PAIRS = 30
 class Controller(QObject):
     device_known = Signal()
     mode_changed = Signal()
-    choice_needed = Signal(Path, object)  # a file and its arrays: the user is to choose one
+    choice_needed = Signal(object, object)  # a LoadRequest and the arrays of its file: the user is to choose one
     settled = Signal()  # nothing is running or waiting any more
 
     def __init__(self, settings: Settings, notices: Notices, device: str | None = None) -> None:
@@ -93,6 +93,10 @@ class Controller(QObject):
         self._select_after_load = select
         wanted = self.projection.settings
         self._submit(LoadRequest(path.absolute(), array, bfloat16, wanted.centre, wanted.unit_length))
+
+    def open_array(self, request: LoadRequest, array: str) -> None:
+        """Open the chosen array of the file that `request` could not decide on."""
+        self.open(request.path, array, request.bfloat16, self._select_after_load)
 
     def reopen_as_bfloat16(self) -> None:
         if self.dataset.dataset is not None:
@@ -269,7 +273,7 @@ class Controller(QObject):
             self.notices.problem(str(error))
             self._again_uncompiled(request)
         elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest):
-            self.choice_needed.emit(request.path, error.choices)
+            self.choice_needed.emit(request, error.choices)
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:

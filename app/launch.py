@@ -122,7 +122,7 @@ class Screenshot:
             self._quit()
 
     def _shoot(self) -> None:
-        if self._window.grab().save(str(self._path)):
+        if self._window.grab().save(str(self._path), "PNG"):
             self.status = 0
         else:
             print(f"kinscope: {self._path} cannot be written; choose another place.", file=sys.stderr)
@@ -144,8 +144,9 @@ class Screenshot:
 
 
 def _let_interrupts_through(application: QApplication, window: Window) -> None:
-    """Ctrl+C in the terminal closes the window: Python must run now and then to see it."""
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    """Ctrl+C in the terminal, or a polite kill, closes the window: Python must run now and then to see it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: window.close())
     timer = QTimer(application)
     timer.timeout.connect(lambda: None)
     timer.start(250)

@@ -95,6 +95,10 @@ def style_sheet(theme: Theme) -> str:
     QToolButton::menu-indicator {{ image: none; width: 0px; }}
     QPushButton {{ background: {t.raised}; border: none; border-radius: 6px; padding: 6px 14px; }}
     QPushButton:focus, QToolButton:focus, QComboBox:focus, QSpinBox:focus {{ border: 1px solid {t.accent}; }}
+    QLineEdit, QListView, QTreeView {{ background: {t.raised}; color: {t.text}; selection-background-color: {t.line};
+        selection-color: {t.text}; }}
+    QLineEdit {{ border: 1px solid {t.line}; border-radius: 6px; padding: 4px 8px; }}
+    QSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; }}
     QComboBox, QSpinBox {{ background: {t.raised}; border: 1px solid {t.raised}; border-radius: 6px; padding: 4px 8px;
         min-height: 20px; selection-background-color: {t.accent}; }}
     QComboBox::drop-down {{ border: none; width: 24px; }}

@@ -47,6 +47,7 @@ from app.views.switch import CompileSwitch
 from app.views.timings import TimingsView
 from core.errors import ArrayChoice
 from core.readers import SUFFIXES
+from core.types import LoadRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 1
@@ -81,10 +82,12 @@ class Window(QMainWindow):
         self._build_docks()
         self._build_menus()
         self._build_toolbar()
+        self.statusBar().setFixedHeight(32)  # the same with and without a job to show
         self.statusBar().addWidget(self._device)
         self.statusBar().addPermanentWidget(self.activity)
         self._connect()
         self.apply_theme()
+        self._layout = self.saveState(DOCKS_VERSION)
         self._restore()
         self._update_state()
 
@@ -110,6 +113,7 @@ class Window(QMainWindow):
             "fit": self.map.fit,
             "zoom_in": lambda: self.map.zoom(1.25),
             "zoom_out": lambda: self.map.zoom(0.8),
+            "reset": lambda: self.restoreState(self._layout, DOCKS_VERSION),
         }
         for spec in ACTIONS:
             action = QAction(spec.title, self)
@@ -200,7 +204,10 @@ class Window(QMainWindow):
         c.notices.attach(self.notice.show_notice)
         c.device_known.connect(self._update_state)
         c.mode_changed.connect(self._update_state)
-        c.choice_needed.connect(self._choose_array)
+        # Queued: the question waits for an answer in an event loop of its own, after the job has ended.
+        c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
+        c.dataset.opened.connect(self.notice.hide)
+        c.jobs.changed.connect(self._show_opening)
         for signal in (c.dataset.opened, c.dataset.checked, c.selection.changed, c.jobs.changed):
             signal.connect(self._update_state)
         self.map.picked.connect(c.select)
@@ -294,9 +301,12 @@ class Window(QMainWindow):
             self._controller.open(Path(name))
 
     def _picture_dialog(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save a picture", "kinscope.png", "PNG (*.png)")
-        if name and not self.grab().save(name):
-            self._controller.notices.problem(f"{name} cannot be written; choose another place.")
+        dialog = QFileDialog(self, "Save a picture", "kinscope.png", "PNG (*.png)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("png")
+        picture = self.grab()
+        if dialog.exec() and not picture.save(dialog.selectedFiles()[0], "PNG"):
+            self._controller.notices.problem(f"{dialog.selectedFiles()[0]} cannot be written; choose another place.")
 
     def _fill_recent(self) -> None:
         self._recent.clear()
@@ -309,11 +319,17 @@ class Window(QMainWindow):
         else:
             self._recent.addAction("No file opened yet").setEnabled(False)
 
-    def _choose_array(self, path: Path, choices: tuple[ArrayChoice, ...]) -> None:
+    def _choose_array(self, request: LoadRequest, choices: tuple[ArrayChoice, ...]) -> None:
         names = [str(choice) for choice in choices]
-        text, chosen = QInputDialog.getItem(self, "Which array?", f"{path.name} holds several arrays:", names, 0, False)
+        about = f"{request.path.name} holds several arrays:"
+        text, chosen = QInputDialog.getItem(self, "Which array?", about, names, 0, False)
         if chosen:
-            self._controller.open(path, choices[names.index(text)].name)
+            self._controller.open_array(request, choices[names.index(text)].name)
+
+    def _show_opening(self) -> None:
+        activity = self._controller.jobs.activity
+        opening = activity is not None and activity.key == "load"
+        self.map.tell("Opening…" if opening else None)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 # A text column with at most this many different values, each used twice on average, is worth colouring by.
 MAX_CATEGORIES = 256
+MAX_CATEGORY_NAME = 60
 # Whole numbers from here on are not all float64: a column with one of them is text, such as an id.
 EXACT = 2.0**53
 
@@ -26,6 +27,14 @@ class Column:
     values: NDArray[np.generic]
     codes: NDArray[np.int32] | None = None  # category of each row, an index into `categories`
     categories: tuple[str, ...] = ()  # most frequent first
+
+    @property
+    def tells_groups(self) -> bool:
+        """Whether its categories part the rows into groups: several, named shortly, most of more than one row."""
+        if self.codes is None or len(self.categories) < 2:
+            return False
+        alone = int(np.count_nonzero(np.bincount(self.codes) == 1))
+        return 2 * alone <= len(self.categories) and max(map(len, self.categories)) <= MAX_CATEGORY_NAME
 
     def text(self, row: int) -> str:
         value = self.values[row]
@@ -52,9 +61,8 @@ class Table:
 
     @property
     def colour_column(self) -> Column | None:
-        """What the map is coloured by at first: the category column with the most values that still has a legend."""
-        categorical = [c for c in self.columns if c.kind == "category"]
-        return max(categorical, key=lambda c: len(c.categories), default=None)
+        """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most."""
+        return max((c for c in self.columns if c.tells_groups), key=lambda c: len(c.categories), default=None)
 
     def label(self, row: int) -> str:
         return self.label_column.text(row)

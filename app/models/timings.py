@@ -39,7 +39,7 @@ class Summary:
             if values
         ]
         if not parts:
-            return "No warm query yet: first calls are shown hollow and not counted."
+            return "No warm query of this kind yet: first calls are shown hollow and not counted."
         known = ", ".join(parts)
         if self.ratio is None:
             return f"{known} ({counts}). Flip the switch or press Race: {MIN_SAMPLES} of each make a comparison."
@@ -76,12 +76,14 @@ class TimingsModel(QObject):
         self.samples.clear()
         self.changed.emit()
 
+    @property
+    def subject(self) -> tuple[object, ...] | None:
+        """What the latest query was about: only queries of one subject are compared."""
+        return self.samples[-1].subject if self.samples else None
+
     def warm(self, mode: Mode) -> list[Sample]:
         """Warm samples of the latest subject."""
-        if not self.samples:
-            return []
-        subject = self.samples[-1].subject
-        return [s for s in self.samples if s.subject == subject and s.timing.mode == mode and not s.timing.first]
+        return [s for s in self.samples if s.subject == self.subject and s.timing.mode == mode and not s.timing.first]
 
     def summary(self) -> Summary:
         compiled = [s.timing.ms for s in self.warm("compiled")]

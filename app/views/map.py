@@ -87,6 +87,10 @@ class MapView(QWidget):
         self._plot.scene().sigMouseMoved.connect(self._on_move)
         self._plot.viewport().installEventFilter(self)
 
+    def tell(self, text: str | None) -> None:
+        """What the empty map says; None: how to fill it."""
+        self._empty.setText(text or EMPTY)
+
     def close_renderer(self) -> None:
         self._renderer.close()
 
@@ -226,7 +230,9 @@ class MapView(QWidget):
         """Ask for a picture of the present view, unless the one shown will do."""
         if self.settled or (view := self._view()) is None:
             return
-        self._renderer.ask(snapped(view.widened(MARGIN)), self._colours(), self._plot.devicePixelRatioF(), self._generation)
+        # The first picture of all comes without a margin, the sooner.
+        margin = MARGIN if self._shown is not None else 0.0
+        self._renderer.ask(snapped(view.widened(margin)), self._colours(), self._plot.devicePixelRatioF(), self._generation)
 
     def _on_drawn(self, picture: Picture) -> None:
         if picture.generation != self._generation and self._shown is not None:

@@ -14,6 +14,8 @@ from app.theme import DARK, Theme
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
 NAMED = 12
 MAX_NAME = 28
+# Neighbours joined to the query by a line: more would be a hairball.
+JOINED = 40
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         transform = painter.transform()
+        inside = transform.mapRect(QRectF(self.viewRect())).adjusted(2, 2, -2, -2)
         painter.save()
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
@@ -70,9 +73,9 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
             self._draw_lines(painter, centre, placed)
             self._draw_rings(painter, placed)
             self._draw_query(painter, centre)
-            self._draw_names(painter, [(centre, self._query), *placed[:NAMED]])
+            self._draw_names(painter, [(centre, self._query), *placed[:NAMED]], inside)
         if self._hover is not None:
-            self._draw_hover(painter, transform.map(QPointF(self._hover.x, self._hover.y)), self._hover)
+            self._draw_hover(painter, transform.map(QPointF(self._hover.x, self._hover.y)), self._hover, inside)
         painter.restore()
 
     def _accent(self, strength: float) -> QColor:
@@ -81,7 +84,7 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
         return colour
 
     def _draw_lines(self, painter: QPainter, centre: QPointF, placed: list[tuple[QPointF, Mark]]) -> None:
-        for point, mark in placed:
+        for point, mark in placed[:JOINED]:
             colour = self._accent(mark.strength)
             colour.setAlphaF(0.25 + 0.65 * mark.strength)
             painter.setPen(QPen(colour, 1.0 + 2.0 * mark.strength))
@@ -104,22 +107,22 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(centre, 3.0, 3.0)
 
-    def _draw_names(self, painter: QPainter, placed: list[tuple[QPointF, Mark]]) -> None:
+    def _draw_names(self, painter: QPainter, placed: list[tuple[QPointF, Mark]], inside: QRectF) -> None:
         """Names beside their points, the query's first; one that would cover another or leave the map is left out."""
         bold = QFont(painter.font())
         bold.setWeight(QFont.Weight.DemiBold)
         # No name may hide a ring either, except its own point's.
         taken = [QRectF(point.x() - 8, point.y() - 8, 16, 16) for point, _ in placed]
-        inside = QRectF(painter.viewport())
         for i, (point, mark) in enumerate(placed):
             font = bold if i == 0 else painter.font()
             name = shortened(mark.name)
             width, height = QFontMetricsF(font).horizontalAdvance(name) + 8, QFontMetricsF(font).height() + 2
-            for box in self._places(point, width, height):
-                if inside.contains(box) and not any(box.intersects(other) for other in taken):
-                    taken.append(box)
-                    self._draw_text(painter, box, name, font, self._theme.accent if i == 0 else self._theme.text)
-                    break
+            places = [box for box in self._places(point, width, height) if inside.contains(box)]
+            free = [box for box in places if not any(box.intersects(other) for other in taken)]
+            # The query is always named, if need be over a neighbour's ring.
+            if chosen := free or (places if i == 0 else []):
+                taken.append(chosen[0])
+                self._draw_text(painter, chosen[0], name, font, self._theme.accent if i == 0 else self._theme.text)
 
     @staticmethod
     def _places(point: QPointF, width: float, height: float) -> list[QRectF]:
@@ -131,7 +134,7 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
             QRectF(x - width / 2, y + 11, width, height),
         ]
 
-    def _draw_hover(self, painter: QPainter, point: QPointF, mark: Mark) -> None:
+    def _draw_hover(self, painter: QPainter, point: QPointF, mark: Mark, inside: QRectF) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self._theme.text), 1.5))
         painter.drawEllipse(point, 6.0, 6.0)
@@ -139,7 +142,6 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
         metrics = QFontMetricsF(painter.font())
         width = max(metrics.horizontalAdvance(line) for line in lines) + 16
         height = metrics.height() * len(lines) + 10
-        inside = QRectF(painter.viewport())
         x = point.x() + 14 if point.x() + 14 + width < inside.right() else point.x() - 14 - width
         y = min(max(point.y() - height - 8, inside.top() + 4), inside.bottom() - height - 4)
         box = QRectF(x, y, width, height)

@@ -64,8 +64,9 @@ class ExplainedChart(QWidget):
             name = QRectF(slot.left(), floor + 2, slot.width(), line)
             painter.drawText(name, Qt.AlignmentFlag.AlignCenter, self._name(i))
             if on_map:
-                above = QRectF(slot.left() - 12, floor - height - line - 1, slot.width() + 24, line)
-                painter.drawText(above, Qt.AlignmentFlag.AlignCenter, f"{share:.1%}")
+                text = f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+                above = QRectF(max(0.0, slot.center().x() - 24), floor - height - line - 1, 48, line)
+                painter.drawText(above, Qt.AlignmentFlag.AlignCenter if above.left() else Qt.AlignmentFlag.AlignLeft, text)
 
     def event(self, event: object) -> bool:
         if isinstance(event, QHelpEvent) and (i := self._at(event.pos().x())) is not None:
@@ -120,7 +121,7 @@ class ProjectionView(QWidget):
             combo.addItems([f"Component {i + 1}" for i in range(COMPONENTS)])
             combo.setToolTip(f"Which component runs along {name}")
             combo.setAccessibleName(f"Component along {name}")
-            combo.activated.connect(lambda _: self.axes_wanted.emit(self.x_box.currentIndex(), self.y_box.currentIndex()))
+            combo.activated.connect(self._on_axis)
         self.centre.setToolTip("Take the mean off every row first: principal components. Off: plain singular vectors.")
         self.unit_length.setToolTip("Divide every row by its length first, as cosine distance does")
         self.centre.clicked.connect(self.centre_wanted)
@@ -143,6 +144,13 @@ class ProjectionView(QWidget):
         layout.addWidget(self.chart)
         layout.addWidget(self._note)
         layout.addStretch()
+
+    def _on_axis(self) -> None:
+        """Take what the boxes say; the other axis's component means to swap them."""
+        x, y = self.x_box.currentIndex(), self.y_box.currentIndex()
+        if x == y:
+            y, x = self._projection.settings.axes
+        self.axes_wanted.emit(x, y)
 
     def _on_bar(self, component: int) -> None:
         x, y = self._projection.settings.axes

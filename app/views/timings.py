@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.figures import figure, size
@@ -128,18 +129,7 @@ class TimingsView(QWidget):
 
     def _show(self) -> None:
         samples = self._timings.samples[-SHOWN:]
-        self.dots.setData(
-            [
-                {
-                    "pos": (s.number, np.log10(max(s.timing.ms, 1e-3))),
-                    "brush": None if s.timing.first else pg.mkBrush(COLOURS[s.timing.mode]),
-                    "pen": pg.mkPen(COLOURS[s.timing.mode], width=1.5),
-                    "size": 7,
-                    "data": s,
-                }
-                for s in samples
-            ]
-        )
+        self.dots.setData([self._dot(s) for s in samples])
         for mode, curve in self._medians.items():
             warm = self._timings.warm(mode)[-SHOWN:]
             times = [s.timing.ms for s in warm]
@@ -147,6 +137,18 @@ class TimingsView(QWidget):
             curve.setData([s.number for s in warm], running)
         self._frame(samples)
         self._say(samples)
+
+    def _dot(self, sample: Sample) -> dict[str, object]:
+        """Solid if it counts, hollow for a first call, faint if it is of another data set, metric or k than the latest."""
+        colour = QColor(COLOURS[sample.timing.mode])
+        colour.setAlphaF(1.0 if sample.subject == self._timings.subject else 0.25)
+        return {
+            "pos": (sample.number, np.log10(max(sample.timing.ms, 1e-3))),
+            "brush": None if sample.timing.first else pg.mkBrush(colour),
+            "pen": pg.mkPen(colour, width=1.5),
+            "size": 7,
+            "data": sample,
+        }
 
     def _frame(self, samples: list[Sample]) -> None:
         """Whole decades' fifths, changed only when a dot would fall outside: nothing jumps."""

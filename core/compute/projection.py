@@ -24,7 +24,10 @@ from core.types import Floats, Mode
 MAX_GRAM = 4096
 # Passes over the rows where there is no covariance.
 PASSES = 12
-# Residual above which the covariance is decomposed in full by LAPACK instead: a spectrum too flat to iterate on.
+ROUGH_PASSES = 4
+# Residual above which a covariance of at most LAPACK_DIMS is decomposed in full by LAPACK instead: a spectrum too flat to iterate
+# on. Larger ones would take LAPACK minutes; there the directions of a flat spectrum stay as the iteration left them.
+LAPACK_DIMS = 1024
 MAX_RESIDUAL = 1e-4
 
 
@@ -85,10 +88,14 @@ class Fit:
 class Projector:
     """Fits the leading components of `vectors` and maps rows onto them."""
 
-    def __init__(self, vectors: Vectors, centre: bool = True, unit: bool = False, mode: Mode = "compiled") -> None:
+    def __init__(
+        self, vectors: Vectors, centre: bool = True, unit: bool = False, mode: Mode = "compiled", rough: bool = False
+    ) -> None:
+        """`rough`: in few passes, for a first picture."""
         self.vectors = vectors
         self.centre = centre
         self.unit = unit
+        self.rough = rough
         self.mode: Mode = mode
         self._shift = mx.array(vectors.shift)
         self._static: dict[str, Any] = {"dims": vectors.dims, "unit": unit, "columns": vectors.columns}
@@ -97,7 +104,9 @@ class Projector:
         """The `components` leading directions (at most d). Never holds more than one chunk beside the vectors."""
         components = min(components, self.vectors.dims)
         mean = self._mean(poll, report)
-        if self.vectors.dims <= MAX_GRAM:
+        # A covariance pays where there are rows enough to make one.
+        wide = self.vectors.dims > LAPACK_DIMS // 2 and self.vectors.rows < 2 * self.vectors.dims
+        if self.vectors.dims <= MAX_GRAM and not self.rough and not wide:
             v, values, whole, method = self._by_covariance(components, mean, poll, report)
         else:
             v, values, whole, method = self._by_passes(components, mean, poll, report)
@@ -149,9 +158,12 @@ class Projector:
             self._report(report, "Summing the covariance", chunk)
         whole = float(np.trace(summed))
         size = whole / dims or 1.0
-        found = truncated_svd((summed / size).astype(np.float32), components, mode=self.mode, poll=poll)
+        small = dims <= LAPACK_DIMS
+        rounds = 5 if small else 12
+        scaled = (summed / size).astype(np.float32)
+        found = truncated_svd(scaled, components, mode=self.mode, poll=poll, max_rounds=rounds)
         name = f"covariance {dims} x {dims}"
-        if found.residual <= MAX_RESIDUAL:
+        if found.residual <= MAX_RESIDUAL or not small:
             return (
                 np.array(found.vt).T,
                 np.array(found.s, np.float64) * size,
@@ -169,21 +181,22 @@ class Projector:
         v = orthonormal(mx.random.normal((self.vectors.dims, width), key=mx.random.key(0)))
         whole = 0.0
         z = np.zeros((self.vectors.dims, width))
-        for number in range(PASSES):
+        passes = ROUGH_PASSES if self.rough else PASSES
+        for number in range(passes):
             z[:], whole = 0.0, 0.0
             for chunk in self.vectors.chunks(poll):
                 part, square = power_step(self.mode, v, *self._inputs(chunk, mean), **self._static)
                 fence(part, square)
                 z += np.array(part)
                 whole += float(square.item())
-            report("Iterating over the rows", number + 1, PASSES)
+            report("Iterating over the rows", number + 1, passes)
             basis = np.array(v, np.float64)
             v = orthonormal(mx.array(z.astype(np.float32)))
         # Rayleigh and Ritz in the span of the last but one basis, whose image under AᵀA is z.
         small = basis.T @ z
         values, rotation = np.linalg.eigh((small + small.T) / 2)
         vectors = basis @ rotation[:, ::-1]
-        return vectors[:, :components], values[::-1][:components], whole, f"{PASSES} subspace iterations over the rows"
+        return vectors[:, :components], values[::-1][:components], whole, f"{passes} subspace iterations over the rows"
 
     def _inputs(self, chunk: Chunk, mean: Floats) -> tuple[mx.array, ...]:
         return chunk.data, chunk.ones, chunk.inverse_norms, self._shift, mx.array(mean)

@@ -41,8 +41,8 @@ from core.types import (
 log = logging.getLogger(__name__)
 
 # Values in the sample that the first picture is drawn from; few enough to fit in a fraction of a second.
-PREVIEW_VALUES = 4_000_000
-PREVIEW_ROWS = (2_000, 20_000)
+PREVIEW_VALUES = 2_000_000
+PREVIEW_ROWS = (1_000, 10_000)
 
 
 class Job(Protocol):
@@ -121,7 +121,7 @@ class Service:
         source = ArrayRows(sample[finite])
         vectors = Vectors(source, scan_rows(source), self.device.kind, self.device.budget_bytes)
         # Eager: to generate code first would delay the first picture by a second.
-        projector = Projector(vectors, request.centre, request.unit_length, "eager")
+        projector = Projector(vectors, request.centre, request.unit_length, "eager", rough=True)
         coords = projector.transform(projector.fit(2, job.poll), (0, 1), job.poll)
         return LoadResult(dataset, Preview(ids[finite], coords))
 

@@ -64,8 +64,9 @@ def truncated_svd(
     use_kernel: bool = False,
     mode: Mode = "compiled",
     poll: Poll = no_poll,
+    max_rounds: int = MAX_ROUNDS,
 ) -> Triplets:
-    """As `topk_svd`, with the residual reached and the iterations it took."""
+    """As `topk_svd`, with the residual reached and the iterations it took, at most `max_rounds` times `iters`."""
     matrix = _as_matrix(a)
     m, n = matrix.shape
     if not 1 <= k <= min(m, n):
@@ -73,9 +74,9 @@ def truncated_svd(
     if use_kernel:
         kernels.require()
     if m < n:
-        flipped = _tall(matrix.T, k, iters, use_kernel, mode, poll)
+        flipped = _tall(matrix.T, k, iters, use_kernel, mode, poll, max_rounds)
         return Triplets(flipped.vt.T, flipped.s, flipped.u.T, flipped.residual, flipped.iterations)
-    return _tall(matrix, k, iters, use_kernel, mode, poll)
+    return _tall(matrix, k, iters, use_kernel, mode, poll, max_rounds)
 
 
 @pair
@@ -116,7 +117,7 @@ def fix_signs(v: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(v[largest, np.arange(v.shape[1])] < 0, -1.0, 1.0)
 
 
-def _tall(a: mx.array, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll) -> Triplets:
+def _tall(a: mx.array, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll, max_rounds: int) -> Triplets:
     if use_kernel:
         a = mx.contiguous(a)  # once, or the kernels would copy a transposed view at every step
     n = a.shape[1]
@@ -124,7 +125,7 @@ def _tall(a: mx.array, k: int, iters: int, use_kernel: bool, mode: Mode, poll: P
     tolerance = TOLERANCE[str(a.dtype).removeprefix("mlx.core.")]
     v = orthonormal(mx.random.normal((n, width), key=mx.random.key(0)).astype(a.dtype))
     best: Triplets | None = None
-    for rounds in range(1, MAX_ROUNDS + 1):
+    for rounds in range(1, max_rounds + 1):
         poll()
         v = iterate(mode, a, v, iters=iters, use_kernel=use_kernel)
         found, v = _rayleigh_ritz(a, v, k, mode, rounds * iters)

@@ -23,7 +23,7 @@ def open_dataset(path: Path, options: OpenOptions | None = None) -> Dataset:
             return reader.open(path, options or OpenOptions())
     formats = " or ".join(reader.name for reader in READERS)
     if path.suffix.lower() in SUFFIXES:
-        raise UserError(f"{path} is not a {path.suffix} file inside: it begins with {head[:8]!r}; save it anew as {formats}.")
+        raise UserError(f"{path} is not a {path.suffix} file: its first bytes are not those of one; save it anew as {formats}.")
     raise UserError(f"{path} is in no format Kinscope knows; it opens {formats} files.")
 
 

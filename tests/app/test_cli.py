@@ -91,6 +91,15 @@ def test_project_writes_the_leading_components(
     np.testing.assert_allclose(found["explained_variance"], (sigma**2 / np.sum(sigma**2))[:3], rtol=1e-4)
 
 
+@pytest.mark.parametrize("output", ["v.npy", "v.txt", "link.npy"])
+def test_project_never_overwrites_what_it_reads(capsys: pytest.CaptureFixture[str], file: Path, output: str) -> None:
+    (file.parent / "link.npy").symlink_to(file)
+    before = file.read_bytes()
+    assert main(["project", str(file), "-o", str(file.parent / output), "--device", "cpu"]) == 1
+    assert "being read" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 def test_project_without_centring(capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path) -> None:
     out = tmp_path / "out.npy"
     _json(capsys, "project", file, "-o", out, "--no-centre")

@@ -321,3 +321,10 @@ def test_what_is_kept_on_the_device_is_not_changed_by_a_projection() -> None:
     projector.transform(projector.fit(2), (0, 1))
     mx.synchronize()
     np.testing.assert_array_equal(np.array(chunk.data), before)
+
+
+def test_wide_data_of_few_rows_need_no_covariance() -> None:
+    x = decaying(90, 700).astype(np.float32)
+    got = found(x, 4)
+    assert "over the rows" in got.fit.method
+    assert_close(got, exact(x, True, False, 4))

@@ -103,3 +103,10 @@ def test_without_categories_the_map_has_no_colour_column() -> None:
 def test_codes_that_look_like_numbers_stay_as_they_are_written(texts: list[str]) -> None:
     column = make_column("code", texts)
     assert [column.text(row) for row in range(len(texts))] == texts
+
+
+def test_the_map_is_first_coloured_by_groups_not_by_texts_that_happen_to_repeat() -> None:
+    groups = make_column("group", [f"g{i % 4}" for i in range(600)])
+    texts = make_column("text", ["short"] * 400 + [f"a text of its own {i}" for i in range(200)])
+    table = Table("x", 600, (texts, groups))
+    assert table.colour_column is groups

@@ -23,9 +23,9 @@ def test_other_work_within_does_not_count(monkeypatch: pytest.MonkeyPatch) -> No
             fence(doubled("compiled", mx.ones(7)))
         assert inner.timing(0).traces == 1
 
-    with stopwatch("compiled") as watch:  # starts at 0
-        with watch.stage("work"):  # 1 to 6, of which 2 to 5 are spent elsewhere
-            watch.leaving_out(urgent)()
+    # The outer one starts at 0; its stage lasts from 1 to 6, of which 2 to 5 are spent elsewhere.
+    with stopwatch("compiled") as watch, watch.stage("work"):
+        watch.leaving_out(urgent)()
     timing = watch.timing(0)  # stopped at 7
     assert timing.stages == (("work", 2000.0),)
     assert timing.ms == 4000.0

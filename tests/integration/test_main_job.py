@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QInputDialog
 
 from app.theme import COMPILED, EAGER
 from app.views.neighbours import LABEL, ROW
@@ -108,7 +109,7 @@ def test_first_calls_stay_out_of_the_medians(program: Program, file: Path) -> No
     program.click_point(3)
     summary = program.controller.timings.summary()
     assert summary.compiled == []
-    assert "No warm query yet" in program.window.timings.words.text()
+    assert "No warm query of this kind yet" in program.window.timings.words.text()
 
 
 def test_metric_and_k_ask_again(program: Program, file: Path, vectors: Floats) -> None:
@@ -223,3 +224,42 @@ def test_other_dtypes_open(program: Program, tmp_path: Path, vectors: NDArray[np
     distances = 1 - unit @ unit[row]
     others = np.delete(distances, row)
     np.testing.assert_allclose(np.sort(others)[:10], distances[found], atol=1e-12)
+
+
+def test_choosing_the_other_axis_component_swaps_them(program: Program, file: Path) -> None:
+    program.open(file)
+    with program.bot.waitSignal(program.controller.projection.changed, timeout=WAIT_MS):
+        program.window.projection.x_box.setCurrentIndex(1)
+        program.window.projection.x_box.activated.emit(1)
+    assert program.controller.projection.settings.axes == (1, 0)
+
+
+def test_the_chosen_array_of_several_is_opened(
+    program: Program, tmp_path: Path, vectors: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "two.npz"
+    np.savez(path, first=vectors[:20], second=vectors[:, :5])
+    asked: list[list[str]] = []
+
+    def choose(parent: object, title: str, about: str, names: list[str], *rest: object) -> tuple[str, bool]:
+        asked.append(names)
+        assert program.controller.jobs.idle
+        return names[1], True
+
+    monkeypatch.setattr(QInputDialog, "getItem", choose)
+    program.controller.open(path, select=7)
+    program.bot.waitUntil(lambda: program.controller.neighbours.result is not None, timeout=WAIT_MS)
+    program.drawn()
+    assert len(asked[0]) == 2
+    dataset = program.controller.dataset.dataset
+    assert dataset is not None
+    assert (dataset.array_name, dataset.dims) == ("second", 5)
+    assert program.controller.selection.row == 7
+
+
+def test_an_old_complaint_goes_when_a_file_opens(program: Program, file: Path) -> None:
+    with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+        program.controller.open(file.with_name("nowhere.npy"))
+    assert program.message
+    program.open(file)
+    assert program.message == ""
