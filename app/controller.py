@@ -27,7 +27,6 @@ from core.types import (
     DeviceInfo,
     Event,
     Failed,
-    InspectResult,
     LoadRequest,
     LoadResult,
     Metric,
@@ -231,8 +230,6 @@ class Controller(QObject):
                 self.projection.show_result(result)
                 if first and (count := len(result.non_finite_rows)):
                     self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
-            case InspectResult(dataset, non_finite_rows) if dataset is current:
-                self.dataset.check(non_finite_rows)
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
 

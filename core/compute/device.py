@@ -15,7 +15,6 @@ from core.types import DeviceInfo, DeviceKind
 
 # Of the memory that is free on a CPU, or that the GPU's driver recommends, the share that vectors may take.
 MEMORY_SHARE = 0.6
-GPU_NAMES: dict[str, DeviceKind] = {"metal": "metal", "cuda": "cuda"}
 
 
 def select(wanted: str | None = None) -> DeviceInfo:
