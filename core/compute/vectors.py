@@ -242,8 +242,8 @@ class Vectors:
             data[rows:] = 0.0
         wild = np.flatnonzero(extra[PADDING] == np.float32(WILD))
         half = None if self.columns else self._half_copy(data, extra)
-        # mx.array copies: the buffer is free again when this returns. But it keeps strides, and of the part of a wider buffer that a
-        # last chunk is, a product takes ten times as long.
+        # mx.array copies: the buffer is free again when this returns. But it keeps strides, and a product with a part of a wider
+        # buffer, which is what a last chunk is, takes ten times as long.
         whole = mx.array(np.ascontiguousarray(data))
         chunk = Chunk(start, rows, kept, whole, wild, mx.array(extra[ONE]), mx.array(inverse_norms), half)
         mx.eval(chunk.data, chunk.ones, chunk.inverse_norms)
