@@ -31,8 +31,14 @@ log = logging.getLogger(__name__)
 
 def open_window(options: WindowOptions) -> int:
     """Open the window and run until it is closed; return the exit status."""
-    log_to_file()
+    if options.screenshot is None and not has_screen():
+        print(
+            "kinscope: there is no screen to open a window on (DISPLAY is not set); use --screenshot, or kinscope knn and info.",
+            file=sys.stderr,
+        )
+        return 1
     application = make_application()
+    log_to_file()
     sys.excepthook = lambda kind, value, trace: log.critical("unhandled", exc_info=(kind, value, trace))
     # A picture is the same on every machine and leaves the user's settings alone.
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,10 +62,17 @@ def open_window(options: WindowOptions) -> int:
     return shooter.status if shooter is not None else status
 
 
+def has_screen() -> bool:
+    """Whether a window would be drawn anywhere; a platform chosen by hand counts."""
+    if sys.platform != "linux":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
 def make_application() -> QApplication:
-    """The QApplication, set up once; offscreen where there is no display."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    """The QApplication, set up once; offscreen where there is no screen."""
+    if not has_screen():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
         return existing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +202,14 @@ def test_a_picture_of_a_bad_file_is_status_1(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "empty" in done.stderr
     assert not (tmp_path / "o.png").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may lack a screen")
+def test_without_a_screen_the_window_says_so(file: Path) -> None:
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in screens}
+    command = [sys.executable, "-m", "app", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
+    assert done.returncode == 1
+    assert "no screen" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
