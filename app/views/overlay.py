@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyqtgraph as pg
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.theme import DARK, Theme
+from app.views.view_item import ViewItem
 
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
 NAMED = 12
@@ -28,7 +28,7 @@ class Mark:
     strength: float = 1.0
 
 
-class Overlay(pg.GraphicsObject):  # type: ignore[misc]
+class Overlay(ViewItem):
     def __init__(self) -> None:
         super().__init__()
         self.setZValue(10)
@@ -49,13 +49,6 @@ class Overlay(pg.GraphicsObject):  # type: ignore[misc]
         if mark != self._hover:
             self._hover = mark
             self.update()
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
-        super().viewTransformChanged()  # forgets the view's rectangle, which boundingRect asks for
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(self.viewRect())
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         transform = painter.transform()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.views.render import Picture
+from app.views.view_item import ViewItem
 
 
-class PointsItem(pg.GraphicsObject):  # type: ignore[misc]
+class PointsItem(ViewItem):
     def __init__(self) -> None:
         super().__init__()
         self._picture: Picture | None = None
@@ -21,13 +21,6 @@ class PointsItem(pg.GraphicsObject):  # type: ignore[misc]
         height, width = picture.pixels.shape
         self._image = QImage(picture.pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
         self.update()
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
-        super().viewTransformChanged()  # forgets the view's rectangle, which boundingRect asks for
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(self.viewRect())
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         if self._picture is None:
