@@ -19,6 +19,7 @@ from core.dataset import Dataset
 from core.engine import Engine
 from core.errors import Cancelled, CompileUnavailable, UserError
 from core.export import save_npy
+from core.readers.sidecar import find_sidecar
 from core.table import Table
 from core.types import (
     METRICS,
@@ -252,8 +253,8 @@ def _project(session: Session, options: argparse.Namespace) -> Answer:
     dataset = session.load(options)
     if options.components > dataset.dims:
         raise UserError(f"{dataset.name} has {dataset.dims} dimensions; ask for at most as many components.")
-    inputs = [dataset.path, *([Path(table.source)] if (table := session.annotate(dataset)) is not None else [])]
-    if any(options.output.exists() and options.output.samefile(path) for path in inputs):
+    inputs = filter(None, [dataset.path, find_sidecar(dataset.path)])
+    if options.output.exists() and any(options.output.samefile(path) for path in inputs):
         raise UserError(f"{options.output} is what is being read; choose another file for the output.")
     axes = tuple(range(options.components))
     centre, unit = not options.no_centre, options.unit_length

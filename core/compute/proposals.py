@@ -14,7 +14,7 @@ core.compute.vectors).
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -83,6 +83,15 @@ def unit_rows(x: Doubles) -> Doubles:
     return unit
 
 
+def proposing(bounds: Callable[..., mx.array]) -> Pair:
+    """A pair that selects from the `bounds` of all rows: the k smallest of each query and their positions, (q, k) each."""
+
+    def propose(*arrays: mx.array, k: int, blocks: tuple[int, ...], **static: Hashable) -> tuple[mx.array, mx.array]:
+        return selection.smallest(bounds(*arrays, **static), k, blocks)
+
+    return pair(propose)
+
+
 # On a CPU
 
 
@@ -92,15 +101,8 @@ def column_bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *,
     return products * inverse_norms if cosine else products
 
 
-@pair
-def column_propose(
-    queries: mx.array, data: mx.array, inverse_norms: mx.array, *, cosine: bool, k: int, blocks: tuple[int, ...]
-) -> tuple[mx.array, mx.array]:
-    return selection.smallest(column_bounds(queries, data, inverse_norms, cosine=cosine), k, blocks)
-
-
 class ColumnArithmetic:
-    propose = column_propose
+    propose = proposing(column_bounds)
     bounds = pair(column_bounds)
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
@@ -167,30 +169,12 @@ def half_bounds(
     return scores * inverse_norms if cosine else scores
 
 
-@pair
-def half_propose(
-    queries: mx.array,
-    terms: mx.array,
-    half: mx.array,
-    back: mx.array,
-    base: mx.array,
-    norms: mx.array,
-    inverse_norms: mx.array,
-    *,
-    cosine: bool,
-    k: int,
-    blocks: tuple[int, ...],
-) -> tuple[mx.array, mx.array]:
-    scores = half_bounds(queries, terms, half, back, base, norms, inverse_norms, cosine=cosine)
-    return selection.smallest(scores, k, blocks)
-
-
 class HalfArithmetic:
     """The float16 product of q and x, both scaled to a norm of 16..32, is off by at most error |q||x|: each factor rounded, the
     result rounded, the sum taken in float32, and entries too small for float16 lost.
     """
 
-    propose = half_propose
+    propose = proposing(half_bounds)
     bounds = pair(half_bounds)
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
@@ -262,26 +246,8 @@ def slack_share(dims: int) -> float:
     return 2.02 * U32 * float(np.sqrt(dims))
 
 
-@pair
-def difference_propose(
-    queries: mx.array,
-    slack: mx.array,
-    data: mx.array,
-    base: mx.array,
-    norms: mx.array,
-    *,
-    metric: Metric,
-    columns: bool,
-    dims: int,
-    k: int,
-    blocks: tuple[int, ...],
-) -> tuple[mx.array, mx.array]:
-    scores = difference_bounds(queries, slack, data, base, norms, metric=metric, columns=columns, dims=dims)
-    return selection.smallest(scores, k, blocks)
-
-
 class DifferenceArithmetic:
-    propose = difference_propose
+    propose = proposing(difference_bounds)
     bounds = pair(difference_bounds)
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
