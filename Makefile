@@ -19,7 +19,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.ready-dev
+bench: $(VENV)/.ready-bench
 	$(BIN)/python -m app bench $(ARGS)
 
 format: $(VENV)/.ready-dev
@@ -35,4 +35,8 @@ $(VENV)/.ready: requirements.txt setup.sh
 
 $(VENV)/.ready-dev: requirements.txt requirements-dev.txt setup.sh
 	sh setup.sh "$(PYTHON)" $(VENV) requirements-dev.txt
+	touch $@ $(VENV)/.ready
+
+$(VENV)/.ready-bench: requirements.txt requirements-bench.txt setup.sh
+	sh setup.sh "$(PYTHON)" $(VENV) requirements-bench.txt
 	touch $@ $(VENV)/.ready

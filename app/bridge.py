@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Qt, Signal
 
 from core.engine import Engine
-from core.types import Event
+from core.types import ComputeOptions, Event
 
 
 class EngineBridge(QObject):
@@ -14,10 +14,10 @@ class EngineBridge(QObject):
     answered = Signal(object)
     _arrived = Signal(object)
 
-    def __init__(self, device: str | None) -> None:
+    def __init__(self, options: ComputeOptions) -> None:
         super().__init__()
         self._arrived.connect(self.answered, Qt.ConnectionType.QueuedConnection)
-        self.engine = Engine(self._emit, device)
+        self.engine = Engine(self._emit, options)
 
     def _emit(self, event: Event) -> None:
         self._arrived.emit(event)

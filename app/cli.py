@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,12 +25,15 @@ from core.readers.sidecar import find_sidecar
 from core.table import Table
 from core.types import (
     METRICS,
+    STORAGES,
     AnnotateRequest,
     AnnotateResult,
     BenchRequest,
     BenchResult,
+    BenchRow,
     Broken,
     Completed,
+    ComputeOptions,
     DeviceInfo,
     Event,
     Failed,
@@ -39,6 +44,7 @@ from core.types import (
     Mode,
     NeighboursRequest,
     NeighboursResult,
+    Progress,
     ProjectRequest,
     ProjectResult,
     Ready,
@@ -55,7 +61,7 @@ class WindowOptions:
     """What the command line asks of the window."""
 
     file: Path | None
-    device: str | None
+    compute: ComputeOptions
     array: str | None
     bfloat16: bool
     screenshot: Path | None
@@ -87,7 +93,7 @@ def parse_window(arguments: Sequence[str]) -> WindowOptions:
     parser.add_argument("--version", action="version", version=f"kinscope {program_version()}")
     given = parser.parse_args(arguments)
     return WindowOptions(
-        given.file, given.device, given.array, given.bfloat16, given.screenshot, given.select, given.size, given.theme
+        given.file, _compute(given), given.array, given.bfloat16, given.screenshot, given.select, given.size, given.theme
     )
 
 
@@ -95,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one headless command; return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        with Session(options.device) as session:
+        with Session(_compute(options)) as session:
             document, text = COMMANDS[options.command](session, options)
     except UserError as error:
         print(f"kinscope: {error}", file=sys.stderr)
@@ -109,9 +115,9 @@ class Session(AbstractContextManager["Session"]):
 
     device: DeviceInfo
 
-    def __init__(self, device: str | None) -> None:
+    def __init__(self, options: ComputeOptions) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._engine = Engine(self._events.put, device)
+        self._engine = Engine(self._events.put, options)
 
     def __enter__(self) -> Session:
         self._engine.start()
@@ -125,8 +131,8 @@ class Session(AbstractContextManager["Session"]):
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._engine.close()
 
-    def ask(self, request: Request) -> Result:
-        """The result of `request`. Raises what the engine raised."""
+    def ask(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Result:
+        """The result of `request`; `progress` is told how far it is. Raises what the engine raised."""
         number = self._engine.submit(request)
         while True:
             match self._events.get():
@@ -136,6 +142,8 @@ class Session(AbstractContextManager["Session"]):
                     raise error
                 case Stopped(job, _) if job == number:
                     raise Cancelled
+                case Progress() as far if progress is not None:
+                    progress(far)
 
     def mode(self, compile_wanted: bool) -> Mode:
         """The mode to run in; tells on standard error where compiling was asked for and cannot work."""
@@ -292,24 +300,69 @@ def _project(session: Session, options: argparse.Namespace) -> Answer:
 
 def _bench(session: Session, options: argparse.Namespace) -> Answer:
     only = tuple(name.strip() for name in options.only.split(",")) if options.only else ()
-    result = session.ask(BenchRequest(only, options.repeat, options.time_limit))
+    request = BenchRequest(only, options.repeat, options.time_limit)
+    result = session.ask(request, _tell_progress if sys.stderr.isatty() else None)
     assert isinstance(result, BenchResult)
-    head = (
-        f"{result.device.line}\n"
-        f"memory {result.bandwidth_gb_s:.0f} GB/s, float32 product {result.product_gflop_s:,.0f} GFLOP/s; "
+    cases = [list(rows) for _, rows in groupby(result.rows, key=lambda row: row.case)]
+    corners = [rows for rows in cases if rows[0].case.startswith("corners")]
+    lines = [line for rows in cases if rows not in corners for line in _case_lines(rows)]
+    lines += _corner_lines(corners) if corners else []
+    lines += [f"left out: {text}" for text in result.skipped]
+    lines += ["", f"threads: {', '.join(f'{name} {count}' for name, count in result.threads.items()) or 'not known'}"]
+    lines.append(
+        f"memory {result.bandwidth_gb_s:.0f} GB/s, float32 product {result.product_gflop_s:,.0f} GFLOP/s; {result.device.line}; "
         + ", ".join(f"{name} {text}" for name, text in result.versions.items())
+        + f"; {result.seconds:.0f} s in all"
     )
-    lines = [head]
-    for i, row in enumerate(result.rows):
-        if i == 0 or result.rows[i - 1].case != row.case:
-            lines.append(f"\n{row.case}: {row.about}")
-            lines.append(f"  {'':<28}{'median ms':>10}{'p95':>10}{'first':>10}{'n':>5}{'of limit':>10}  times ours")
-        ratio = row.times_reference
-        times = "" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
-        figures = "".join(f"{figure(value):>10}" for value in (row.median_ms, row.p95_ms, row.first_ms))
-        lines.append(f"  {row.runner:<28}{figures}{row.count:>5}{row.share_of_limit:>10.0%}  {times}")
-    lines += [f"\nleft out: {text}" for text in result.skipped]
     return asdict(result), "\n".join(lines)
+
+
+def _case_lines(rows: list[BenchRow]) -> list[str]:
+    """One case of the bench: a heading, then a line a runner; what the others took is told as times what the first took."""
+    lines = [f"{rows[0].case}: {rows[0].about}"]
+    heads = f"{'median ms':>10}{'p95':>10}{'first':>10}{'n':>4}{'cores':>7}{'of limit':>10}"
+    lines.append(f"  {'':<30}{heads}  {'times ours (95 %)':<24}  answers")
+    for row in rows:
+        figures = "".join(f"{figure(value):>10}" for value in (row.median_ms, row.p95_ms, row.first_ms))
+        cores = "" if row.cores is None else f"{row.cores:.1f}"
+        share = f"{row.count:>4}{cores:>7}{row.share_of_limit:>10.0%}"
+        lines.append(f"  {row.runner:<30}{figures}{share}  {_times(row, rows[0]):<24}  {_answers(row)}".rstrip())
+    return [*lines, ""]
+
+
+def _corner_lines(corners: list[list[BenchRow]]) -> list[str]:
+    """The table of corners: a line a corner, ours beside one peer."""
+    peer = next((rows[1].runner for rows in corners if len(rows) > 1), "no peer")
+    heads = f"{'ours ms':>10}{'first':>10}{'of limit':>10}{'peer ms':>10}"
+    lines = [f"corners: the peer is {peer}", f"  {'':<16}{'':<36}{heads}  {'times ours (95 %)':<24}  answers"]
+    for ours, *others in corners:
+        figures = f"{figure(ours.median_ms):>10}{figure(ours.first_ms):>10}{ours.share_of_limit:>10.0%}"
+        theirs = f"{figure(others[0].median_ms) if others else '-':>10}  {_times(others[0], ours) if others else '':<24}"
+        lines.append(f"  {ours.case:<16}{ours.about:<36}{figures}{theirs}  {_answers(ours)}")
+    return [*lines, ""]
+
+
+def _times(row: BenchRow, reference: BenchRow) -> str:
+    ratio = row.times_reference
+    if ratio is None:
+        return "" if row is reference else f"{figure(row.median_ms / reference.median_ms)} (too few)"
+    return f"{figure(ratio.value)} ({figure(ratio.low)} to {figure(ratio.high)})"
+
+
+def _answers(row: BenchRow) -> str:
+    """How good the answers were, as far as it means anything."""
+    parts = [
+        "" if row.error is None else f"error {row.error:.0e}",
+        "" if row.recall is None else f"recall {row.recall:.3f}",
+        "" if row.proven is None else f"proven {row.proven:.0%}",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _tell_progress(progress: Progress) -> None:
+    """Overwrite one line of a terminal, so that minutes do not pass in silence."""
+    text = f"{progress.stage} ({progress.done + 1} of {progress.total})" if progress.done < progress.total else ""
+    print(f"\r{text:<60}", end="\r" if not text else "", file=sys.stderr, flush=True)
 
 
 COMMANDS = {"bench": _bench, "info": _info, "knn": _knn, "project": _project}
@@ -336,10 +389,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("-k", type=_positive, default=10, metavar="K")
             command.add_argument("--metric", choices=METRICS, default="l2")
         if name == "bench":
-            command.add_argument("--device", choices=DEVICES, help="the best one if left out")
-            command.add_argument("--only", metavar="NAME,…", help="cases whose names begin so")
-            command.add_argument("--repeat", type=_positive, default=15, metavar="N")
-            command.add_argument("--time-limit", type=float, default=12.0, metavar="SECONDS", help="at most, a case")
+            _add_compute_options(command)
+            command.add_argument("--only", metavar="NAME,…", help="cases whose names begin so; 'corners' is a table of costs")
+            command.add_argument("--repeat", type=_positive, default=15, metavar="N", help="at most, each case")
+            command.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="in all; under 5 minutes if left out")
         if name == "project":
             command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npy")
             command.add_argument("--components", type=_positive, default=2, metavar="C")
@@ -349,9 +402,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=DEVICES, help="the best one if left out")
+    _add_compute_options(parser)
     parser.add_argument("--array", metavar="NAME", help="which array of an .npz archive")
     parser.add_argument("--bfloat16", action="store_true", help="read uint16 as the bits of bfloat16")
+
+
+def _add_compute_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICES, help="the best one if left out")
+    parser.add_argument("--memory", type=_bytes, metavar="SIZE", help="what vectors may take, such as 4GB; a share if left out")
+    parser.add_argument("--storage", choices=STORAGES, default="float32", help="round vectors to this; on a GPU it saves memory")
+
+
+def _compute(given: argparse.Namespace) -> ComputeOptions:
+    return ComputeOptions(given.device, given.memory, given.storage)
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)B?", text.strip().upper())
+    if match is None or not (number := int(float(match[1]) * 1000 ** " KMGT".index(match[2] or " "))):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB or 500MB")
+    return number
 
 
 def _positive(text: str) -> int:

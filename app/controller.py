@@ -24,6 +24,7 @@ from core.types import (
     AnnotateResult,
     Broken,
     Completed,
+    ComputeOptions,
     DeviceInfo,
     Event,
     Failed,
@@ -52,7 +53,7 @@ class Controller(QObject):
     choice_needed = Signal(object, object)  # a LoadRequest and the arrays of its file: the user is to choose one
     settled = Signal()  # nothing is running or waiting any more
 
-    def __init__(self, settings: Settings, notices: Notices, device: str | None = None) -> None:
+    def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
         super().__init__()
         self.settings = settings
         self.notices = notices
@@ -68,7 +69,7 @@ class Controller(QObject):
         self._requests: dict[int, Request] = {}
         self._select_after_load: int | None = None
         self._race: list[Mode] = []
-        self._bridge = EngineBridge(device)
+        self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
         self.selection.changed.connect(self._on_query_changed)
 

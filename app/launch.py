@@ -45,7 +45,7 @@ def open_window(options: WindowOptions) -> int:
         store = QSettings(NAME, NAME)
         if options.screenshot is not None:
             store = QSettings(str(Path(scratch) / "settings.ini"), QSettings.Format.IniFormat)
-        controller = Controller(Settings(store), Notices(), options.device)
+        controller = Controller(Settings(store), Notices(), options.compute)
         window = Window(controller, cast(ThemeChoice | None, options.theme))
         if options.size is not None:
             window.resize(*options.size)

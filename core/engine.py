@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import Cancelled, UserError
-from core.types import Broken, Completed, Event, Failed, Progress, Ready, Request, Stopped
+from core.types import Broken, Completed, ComputeOptions, Event, Failed, Progress, Ready, Request, Stopped
 
 if TYPE_CHECKING:
     from core.compute.service import Service
 
 log = logging.getLogger(__name__)
+
+EVERYTHING_LEFT_TO_THE_MACHINE = ComputeOptions()
 
 
 @dataclass(eq=False)
@@ -48,14 +50,17 @@ class Engine:
     """
 
     def __init__(
-        self, on_event: Callable[[Event], None], device: str | None = None, make: Callable[[], Service] | None = None
+        self,
+        on_event: Callable[[Event], None],
+        options: ComputeOptions = EVERYTHING_LEFT_TO_THE_MACHINE,
+        make: Callable[[], Service] | None = None,
     ) -> None:
         """`on_event` is called on the compute thread, or on the caller's for a job that never began to run.
 
         `make` builds the service on the compute thread; tests give their own.
         """
         self._on_event = on_event
-        self._device = device
+        self._options = options
         self._make = make or self._make_service
         self._wake = threading.Condition()
         self._pending: list[_Job] = []
@@ -126,7 +131,7 @@ class Engine:
         # Here, not at the top: MLX is to be loaded on this thread, and the window need not wait for it.
         from core.compute.service import Service
 
-        return Service(self._device)
+        return Service(self._options)
 
     def _run(self) -> None:
         try:

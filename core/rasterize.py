@@ -1,126 +1,194 @@
-"""Points to pixels: anti-aliased discs added up in linear light, then one tone curve from density to opacity.
+"""Points to pixels: added up in linear light, then one tone curve from density to opacity.
 
-Pure functions of an index and a view, NumPy only, meant to run on a worker thread.
+Few points are drawn as anti-aliased discs; where many share the pixels, each is added to the pixel it lies on, or levels of the
+index are, and every lit pixel lends its neighbours one point's disc. What a point looks like (its size, the way it is drawn, the
+tone curve) depends on the scale and on the index as a whole, never on what is in view: a pan moves the picture and changes
+nothing else, and a picture with a margin shows the same pixels as one without.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.types import Floats, Ids
+from core import raster_backend
+from core.point_index import PointIndex, Shown, View, build_index, everything_shown, snapped
+from core.raster_levels import Level, Levels, build_levels
+from core.types import Floats
 
-Doubles = NDArray[np.float64]
+__all__ = [
+    "Canvas",
+    "Colours",
+    "Levels",
+    "PointIndex",
+    "View",
+    "build_index",
+    "build_levels",
+    "disc_radius",
+    "draw",
+    "everything_shown",
+    "snapped",
+]
 
-# Points a cell of the grid holds on average, and the most cells a side.
-CELL_POINTS = 4
-MAX_CELLS = 1024
-# Disc samples accumulated at once: bounds memory at 10 million points.
-BATCH = 1 << 22
+# A window of so many pixels (before the pixel ratio) is what points are counted in, and no window may hold more than so many of
+# them if they are to be drawn as discs.
+WINDOW = 1_000_000
+DISCS = 150_000
 # Points on one pixel from which only their mean colour shows.
 CROWD = 24.0
+# A level's cells are at most so many pixels wide.
+FINE = 1.0
 SRGB_STEPS = 4096
+# Entries of a table indexed by the upper half of a float32: sign, exponent and seven bits.
+HALF_FLOATS = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class Colours:
+    points: Floats  # (c, 3) linear light of each code
+    background: Floats  # (3,) linear light
+    shown: Shown | None = None  # (65536,) which codes are drawn; None: all
+
+    @property
+    def table(self) -> Floats:
+        """Each code's light and a 1, or four zeros if it is hidden, (c, 4)."""
+        table = np.ones((len(self.points), 4), np.float32)
+        table[:, :3] = self.points
+        if self.shown is not None:
+            table[~self.shown[: len(table)]] = 0
+        return table
+
+
+class Canvas:
+    """Memory and threads to draw with, kept from one picture to the next; for one thread at a time.
+
+    Each of `bands` threads of `pool` draws lines of its own; the picture does not depend on how many there are.
+    """
+
+    def __init__(self, pool: Executor | None = None, bands: int = 1) -> None:
+        self._pool = pool
+        self._bands = bands if pool else 1
+        self._memory = np.empty(0, np.float32)
+
+    def frames(self, count: int, height: int, width: int) -> list[Floats]:
+        """Frames of zeros, (height, width, 4) each, valid until the next are asked for."""
+        size = height * width * 4
+        if self._memory.size < count * size or self._memory.size > 4 * count * size:
+            self._memory = np.zeros(count * size, np.float32)
+        else:
+            self._memory[: count * size] = 0
+        return [self._memory[i * size : (i + 1) * size].reshape(height, width, 4) for i in range(count)]
+
+    def by_bands(self, lines: int, work: Callable[[int, int], object]) -> None:
+        """Call work(low, high) for bands that make up all lines."""
+        if self._pool is None or self._bands == 1:
+            work(0, lines)
+            return
+        edges = np.linspace(0, lines, self._bands + 1).astype(int).tolist()
+        for done in [self._pool.submit(work, low, high) for low, high in pairwise(edges)]:
+            done.result()
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What is looked at, in data units, and the picture's size in device pixels. y grows upwards."""
+class _Place:
+    """Where data lie in a frame, and which part of the data may."""
 
-    x0: float
-    x1: float
-    y0: float
-    y1: float
+    sx: float
+    sy: float
+    ox: int
+    oy: int
     width: int
     height: int
 
-    def widened(self, share: float) -> View:
-        """A view with a margin of `share` of its size on each side, at the same scale."""
-        mx, my = round(self.width * share), round(self.height * share)
-        dx, dy = mx * (self.x1 - self.x0) / self.width, my * (self.y1 - self.y0) / self.height
-        return View(self.x0 - dx, self.x1 + dx, self.y0 - dy, self.y1 + dy, self.width + 2 * mx, self.height + 2 * my)
-
     @property
-    def scale(self) -> tuple[float, float]:
-        """Device pixels a data unit."""
-        return self.width / (self.x1 - self.x0), self.height / (self.y1 - self.y0)
+    def numbers(self) -> tuple[float, float, int, int]:
+        return self.sx, self.sy, self.ox, self.oy
+
+    def part(self, index: PointIndex, stride: int, low: int, high: int) -> tuple[int, int, float, float]:
+        """First and last row of cells (of `stride` cells of the index) and bounds of x that lines `low` to `high` may show."""
+        first, last = index.grid.rows_between((self.oy + low - 2) / self.sy, (self.oy + high + 2) / self.sy)
+        return first // stride, last // stride, (self.ox - 2) / self.sx, (self.ox + self.width + 2) / self.sx
 
 
-@dataclass(frozen=True, eq=False)
-class PointIndex:
-    """Finite points sorted by the rows of a grid, then by its columns: the same index draws and picks."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What points look like at a scale."""
 
-    x: Floats  # (m,)
-    y: Floats  # (m,)
-    rows: Ids  # (m,) row of the data set of each point
-    codes: NDArray[np.uint16]  # (m,) colour of each point
-    bounds: tuple[float, float, float, float]  # x0, x1, y0, y1 of all points
-    cells: int  # a side
-    starts: NDArray[np.int64]  # (cells + 1,) first point of each row of cells
-
-    @property
-    def count(self) -> int:
-        return len(self.x)
-
-    def recoloured(self, codes: NDArray[np.uint16]) -> PointIndex:
-        """The same points with other colours, `codes` given by row of the data set."""
-        return replace(self, codes=codes[self.rows])
-
-    def cell_rows(self, low: float, high: float) -> tuple[int, int]:
-        """First and last row of cells that may hold a y from `low` to `high`; one more each side covers rounding."""
-        _, _, y0, y1 = self.bounds
-        first, last = np.floor((np.array([low, high]) - y0) / (y1 - y0) * self.cells)
-        return int(np.clip(first - 1, 0, self.cells - 1)), int(np.clip(last + 1, 0, self.cells - 1))
+    radius: float  # in device pixels
+    discs: bool
+    alone: float  # opacity of a single point
+    crest: float  # points on a pixel that are opaque
 
 
-def build_index(coords: Floats, rows: Ids, codes: NDArray[np.uint16]) -> PointIndex:
-    """Index points `coords` (m, 2) of data set rows `rows` (m,); `codes` (n,) are given by row. Non-finite points stay out."""
-    finite = np.isfinite(coords).all(axis=1)
-    coords, rows = coords[finite], rows[finite]
-    x, y = coords[:, 0], coords[:, 1]
-    bounds = (*_padded(x), *_padded(y))
-    cells = int(np.clip(np.sqrt(len(rows) / CELL_POINTS), 1, MAX_CELLS))
-    row, column = _cell(y, bounds[2], bounds[3], cells), _cell(x, bounds[0], bounds[1], cells)
-    order = np.argsort(row * cells + column, kind="stable")
-    starts = np.searchsorted(row[order], np.arange(cells + 1))
-    rows = rows[order]
-    return PointIndex(np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), rows, codes[rows], bounds, cells, starts)
-
-
-def draw(index: PointIndex, view: View, colours: Floats, background: Floats, pixel_ratio: float) -> NDArray[np.uint32]:
+def draw(
+    index: PointIndex,
+    view: View,
+    colours: Colours,
+    pixel_ratio: float,
+    levels: Levels | None = None,
+    canvas: Canvas | None = None,
+    backend: ModuleType | None = None,
+) -> NDArray[np.uint32]:
     """The picture (height, width) as 0xffRRGGBB, top row first.
 
-    `colours` (c, 3) and `background` (3,) are linear light. Equal views drawn at a pan's distance show the same pixels: points
-    keep their place on the pixel grid.
+    A view that is not `snapped` is drawn as if it were. `levels` of the index, in these colours, make it quick where cells are
+    smaller than pixels; `backend` holds the inner loops, the best there are if it is not given.
     """
-    layers = _accumulate(index, view, colours, pixel_ratio)
-    margin = layers.margin
-    return _tone(layers, background, index.count)[margin:-margin, margin:-margin][::-1]
+    loops = backend or raster_backend.current()
+    canvas = canvas or Canvas()
+    look = _look(index, view, pixel_ratio)
+    place, margin = _place(view, look.radius)
+    picture = np.empty((view.height, view.width), np.uint32)
+    opacity = _opacity(look)
+    background = np.ascontiguousarray(colours.background, np.float32)
+    if look.discs:
+        frame, top = _add_discs(loops, canvas, index, place, colours.table, look.radius)
+        canvas.by_bands(
+            view.height,
+            lambda low, high: loops.tone_discs(frame, top, margin, opacity, _CRISPNESS, _SRGB, background, picture, low, high),
+        )
+    else:
+        frame = _add_points(loops, canvas, index, place, colours.table, levels)
+        taps = _taps(look.radius)
+        canvas.by_bands(
+            view.height,
+            lambda low, high: loops.tone_points(frame, margin, taps, opacity, _SRGB, background, picture, low, high),
+        )
+    return picture
 
 
-def snapped(view: View) -> View:
-    """The view moved by less than a pixel, so that the data's origin falls on a pixel's corner."""
+def disc_radius(crowd: float, pixel_ratio: float) -> float:
+    """Radius of a point in device pixels where a window holds `crowd`: 4 for a hundred, falling to 1.25 for half a million."""
+    return float(np.clip(4.4 - 0.75 * np.log10(max(crowd, 10) / 30), 1.25, 4.2)) * pixel_ratio
+
+
+def _look(index: PointIndex, view: View, pixel_ratio: float) -> _Look:
+    """The look at the view's scale, from what grids of cells the size of a window, and of a pixel, hold."""
+    grid, crowding = index.grid, index.crowding
     sx, sy = view.scale
-    x0, y0 = np.floor(view.x0 * sx + 0.5) / sx, np.floor(view.y0 * sy + 0.5) / sy
-    return replace(view, x0=x0, x1=x0 + view.width / sx, y0=y0, y1=y0 + view.height / sy)
+    pixels = (grid.x1 - grid.x0) * sx * (grid.y1 - grid.y0) * sy
+    window = 0.5 * np.log2(pixels / (WINDOW * pixel_ratio**2))
+    crowd = max(1.0, _at(max(index.count, 1) / crowding.occupied, window))
+    most = index.count if window < 0 else float(crowding.most[min(int(window), len(crowding.most) - 1)])
+    radius = disc_radius(crowd, pixel_ratio)
+    discs = most <= DISCS
+    # A pixel takes the points of a disc around it, or those that lie on it.
+    crest = _at(crowding.crest, 0.5 * np.log2(pixels / (np.pi * radius**2 if discs else 1)))
+    alone = float(np.clip(1.1 - 0.1 * np.log10(max(crowd, 10)), 0.6, 0.95))
+    return _Look(radius, discs, alone, max(8.0, crest))
 
 
-def disc_radius(visible: int, pixel_ratio: float) -> float:
-    """Radius of a point in device pixels: 4 for a hundred points, falling smoothly to 0.8 for two million."""
-    return float(np.clip(4.4 - 0.75 * np.log10(max(visible, 10) / 30), 0.8, 4.2)) * pixel_ratio
-
-
-@dataclass(frozen=True, eq=False)
-class _Layers:
-    """What has been added up for each pixel of a picture, flat."""
-
-    light: Floats  # (3, pixels) summed over points
-    density: Floats  # (pixels,) in points
-    top: Floats  # (3, pixels) light of the point drawn last
-    cover: Floats  # (pixels,) how much of the pixel that point covers
-    width: int  # of a row, margins included
-    margin: int  # pixels around the picture, so that discs at its rim need no bounds
+def _at(held: NDArray[np.float64], level: float) -> float:
+    """What a cell of a grid of 2**level cells a side holds, between those known; finer cells hold less by their area."""
+    finest = len(held) - 1
+    known = float(np.exp(np.interp(level, np.arange(len(held)), np.log(held))))
+    return known * float(4.0 ** min(0.0, finest - level))
 
 
 def _reach(radius: float) -> int:
@@ -128,82 +196,84 @@ def _reach(radius: float) -> int:
     return int(np.ceil(radius + 0.5))
 
 
-def _accumulate(index: PointIndex, view: View, colours: Floats, pixel_ratio: float) -> _Layers:
+def _place(view: View, radius: float) -> tuple[_Place, int]:
+    """Where data lie in a frame of a view, and how many pixels the frame is larger on each side, so that discs need no bounds."""
+    margin = 2 * _reach(radius) + 1
     sx, sy = view.scale
-    first, last = index.cell_rows(view.y0 - 8 / sy, view.y1 + 8 / sy)
-    part = slice(int(index.starts[first]), int(index.starts[last + 1]))
-    fx = (index.x[part].astype(np.float64) - view.x0) * sx
-    fy = (index.y[part].astype(np.float64) - view.y0) * sy
-    inside = (fx >= 0) & (fx < view.width) & (fy >= 0) & (fy < view.height)
-    radius = disc_radius(int(np.count_nonzero(inside)), pixel_ratio)
-    # A point just outside still shows its rim, and its whole disc needs room in the sums.
+    ox, oy = round(view.x0 * sx) - margin, round(view.y0 * sy) - margin
+    return _Place(sx, sy, ox, oy, view.width + 2 * margin, view.height + 2 * margin), margin
+
+
+def _add_discs(
+    loops: ModuleType, canvas: Canvas, index: PointIndex, place: _Place, table: Floats, radius: float
+) -> tuple[Floats, Floats]:
+    frame, top = canvas.frames(2, place.height, place.width)
     reach = _reach(radius)
-    margin = 2 * reach + 1
-    near = (fx > -reach) & (fx < view.width + reach) & (fy > -reach) & (fy < view.height + reach)
-    fx, fy, codes = fx[near] + margin, fy[near] + margin, index.codes[part][near]
-    width, height = view.width + 2 * margin, view.height + 2 * margin
-    pixels = height * width
-    layers = _Layers(
-        np.zeros((3, pixels), np.float32),
-        np.zeros(pixels, np.float32),
-        np.zeros((3, pixels), np.float32),
-        np.zeros(pixels, np.float32),
-        width,
-        margin,
-    )
-    taps = (2 * reach + 1) ** 2
-    step = max(1, BATCH // taps)
-    for start in range(0, len(fx), step):
-        part = slice(start, start + step)
-        _add_discs(layers, fx[part], fy[part], colours[codes[part]], radius)
-    return layers
+
+    def band(low: int, high: int) -> None:
+        part = place.part(index, 1, low - reach, high + reach)
+        points = (index.x, index.y, index.codes, table, index.starts)
+        loops.add_discs(*points, part, place.numbers, radius, reach, frame, top, low, high)
+
+    canvas.by_bands(place.height, band)
+    return frame, top
 
 
-def _add_discs(layers: _Layers, fx: Doubles, fy: Doubles, light: Floats, radius: float) -> None:
-    """Add anti-aliased discs of `light` (p, 3) at pixel positions fx, fy."""
-    reach = _reach(radius)
-    column, row = np.floor(fx).astype(np.int32), np.floor(fy).astype(np.int32)
-    taps = np.arange(-reach, reach + 1, dtype=np.int32)
-    dx = (taps + 0.5).astype(np.float32) - (fx - column).astype(np.float32)[:, None]
-    dy = (taps + 0.5).astype(np.float32) - (fy - row).astype(np.float32)[:, None]
-    distance = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2)
-    weight = np.clip(radius + 0.5 - distance, 0, 1)
-    pixel = (row[:, None] + taps)[:, :, None] * layers.width + (column[:, None] + taps)[:, None, :]
-    touched = weight > 0
-    point = np.nonzero(touched)[0]
-    pixel, weight = pixel[touched], weight[touched]
-    pixels = len(layers.density)
-    for channel in range(3):
-        shade = light[point, channel]
-        layers.light[channel] += np.bincount(pixel, weight * shade, pixels)
-        layers.top[channel][pixel] = shade  # of several points on a pixel, the last stays
-    layers.density[:] += np.bincount(pixel, weight, pixels)
-    layers.cover[pixel] = weight
+def _add_points(
+    loops: ModuleType, canvas: Canvas, index: PointIndex, place: _Place, table: Floats, levels: Levels | None
+) -> Floats:
+    (frame,) = canvas.frames(1, place.height, place.width)
+    level = _level(index, place, levels)
+
+    def band(low: int, high: int) -> None:
+        to = (place.numbers, frame, low, high)
+        if level is None:
+            loops.add_points(index.x, index.y, index.codes, table, index.starts, place.part(index, 1, low, high), *to)
+            return
+        part = place.part(index, index.grid.cells // level.cells, low, high)
+        loops.add_records(level.x, level.y, level.light, level.starts, part, *to)
+        loops.add_points(*outliers, (0, 0, *part[2:]), *to)
+
+    if level is not None:
+        out = index.outliers
+        starts = np.array([0, len(out)])
+        outliers = (index.x[out], index.y[out], index.codes[out], table, starts)
+    canvas.by_bands(place.height, band)
+    return frame
 
 
-def _tone(layers: _Layers, background: Floats, count: int) -> NDArray[np.uint32]:
-    """Blend over the background; opacity grows with the logarithm of density.
-
-    Where few points meet, the one on top shows, as a crisp dot; where many do, their mean colour.
-    """
-    filled = np.flatnonzero(layers.density > 1e-3)
-    n = layers.density[filled]
-    alone = float(np.clip(1.1 - 0.1 * np.log10(max(count, 10)), 0.5, 0.95))  # opacity of a single point
-    top = max(8.0, float(np.quantile(n, 0.998))) if n.size else 8.0
-    crowd = np.log(np.maximum(n, 1.0))
-    alpha = np.minimum(n, 1.0) * (alone + (1 - alone) * np.minimum(crowd / np.log(top), 1.0))
-    mean = layers.light[:, filled] / n
-    crisp = np.clip(1.0 - crowd / np.log(CROWD), 0.0, 1.0) * layers.cover[filled]
-    mean += crisp * (layers.top[:, filled] - mean)
-    blended = background[:, None] + alpha * (mean - background[:, None])
-    picture = np.full(len(layers.density), _pack(_encode(background)[:, None])[0], np.uint32)
-    picture[filled] = _pack(_encode(blended))
-    return picture.reshape(-1, layers.width)
+def _level(index: PointIndex, place: _Place, levels: Levels | None) -> Level | None:
+    """The coarsest level whose cells are no larger than a pixel, if there is one."""
+    grid = index.grid
+    fine = [
+        level
+        for level in (levels.levels if levels else ())
+        if (grid.x1 - grid.x0) * place.sx <= FINE * level.cells and (grid.y1 - grid.y0) * place.sy <= FINE * level.cells
+    ]
+    return fine[-1] if fine else None
 
 
-def _pack(channels: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    packed: NDArray[np.uint32] = 0xFF000000 | channels[0] << 16 | channels[1] << 8 | channels[2]
-    return packed
+def _taps(radius: float) -> Floats:
+    """Weights of a disc around the middle of a pixel, (2 * reach + 1 squared,), its own pixel left out."""
+    steps = np.arange(-_reach(radius) + 1, _reach(radius))
+    weights = np.clip(radius + 0.5 - np.hypot(steps[:, None], steps), 0, 1).astype(np.float32)
+    weights[len(steps) // 2, len(steps) // 2] = 0
+    return weights
+
+
+def _opacity(look: _Look) -> Floats:
+    """Opacity by number of points: it grows with the logarithm, from that of a single point to 1 at the crest."""
+    crowd = np.log(np.maximum(_NUMBERS, 1)) / np.log(look.crest)
+    opacity = np.minimum(_NUMBERS, 1) * (look.alone + (1 - look.alone) * np.minimum(crowd, 1))
+    return np.asarray(opacity, np.float32)
+
+
+def _half_floats() -> NDArray[np.float64]:
+    """The number that stands for each float32 of the same upper half."""
+    bits = (np.arange(HALF_FLOATS, dtype=np.uint32) << 16) + (1 << 15)
+    with np.errstate(invalid="ignore"):
+        numbers = bits.view(np.float32).astype(np.float64)
+    return np.nan_to_num(numbers, nan=1e30, posinf=1e30).clip(0, 1e30)
 
 
 def _srgb_table() -> NDArray[np.uint32]:
@@ -212,26 +282,6 @@ def _srgb_table() -> NDArray[np.uint32]:
     return np.round(encoded * 255).astype(np.uint32)
 
 
+_NUMBERS = _half_floats()
+_CRISPNESS = np.clip(1 - np.log(np.maximum(_NUMBERS, 1)) / np.log(CROWD), 0, 1).astype(np.float32)
 _SRGB = _srgb_table()
-
-
-def _encode(linear: Floats) -> NDArray[np.uint32]:
-    """Linear light 0 to 1 as sRGB bytes."""
-    encoded: NDArray[np.uint32] = _SRGB[np.clip(linear * (SRGB_STEPS - 1) + 0.5, 0, SRGB_STEPS - 1).astype(np.int32)]
-    return encoded
-
-
-def _padded(values: Floats) -> tuple[float, float]:
-    """Lowest and highest value, kept apart where they coincide."""
-    if not len(values):
-        return -1.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    if high - low <= 1e-6 * max(abs(low), abs(high)):
-        room = max(abs(low), 1.0) * 1e-3
-        return low - room, high + room
-    return low, high
-
-
-def _cell(values: Floats, low: float, high: float, cells: int) -> NDArray[np.int32]:
-    cell: NDArray[np.int32] = np.clip((values.astype(np.float64) - low) * (cells / (high - low)), 0, cells - 1).astype(np.int32)
-    return cell

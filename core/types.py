@@ -17,9 +17,11 @@ Metric = Literal["l2", "cosine", "inner_product", "l1", "linf"]
 Mode = Literal["compiled", "eager"]
 Exact = Literal["proven", "computed in full"]
 DeviceKind = Literal["metal", "cuda", "cpu"]
+Storage = Literal["float32", "float16", "bfloat16"]
 
 METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product", "l1", "linf")
 MODES: tuple[Mode, ...] = ("compiled", "eager")
+STORAGES: tuple[Storage, ...] = ("float32", "float16", "bfloat16")
 # How many leading components a projection keeps: enough to choose axes from, few enough to fit fast.
 COMPONENTS = 8
 
@@ -53,6 +55,15 @@ class DeviceInfo:
     def line(self) -> str:
         label = {"metal": "Metal", "cuda": "CUDA", "cpu": "CPU"}[self.kind]
         return f"{label} · {self.name} · {self.blas}"
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """What the user chose for the whole run; None leaves it to the machine."""
+
+    device: str | None = None  # 'metal', 'cuda', 'cpu', 'gpu'
+    memory_bytes: int | None = None  # what vectors and the work on them may take
+    storage: Storage = "float32"  # what vectors are rounded to
 
 
 # Requests. `key` names what a newer request of the same kind replaces; a lower priority number runs first.
@@ -119,9 +130,9 @@ class NeighboursRequest:
 class BenchRequest:
     """Measure our computations beside their peers."""
 
-    only: tuple[str, ...] = ()  # beginnings of the names of cases; empty: all
-    repeat: int = 15
-    seconds: float = 12.0  # at most, a case
+    only: tuple[str, ...] = ()  # beginnings of the names of cases; empty: all but the table of corners
+    repeat: int = 15  # rounds at most, a case
+    seconds: float | None = None  # in all; None: under five minutes, with the corners under eight
     key: str = "bench"
     priority: int = 4
 
@@ -202,8 +213,12 @@ class BenchRow:
     p95_ms: float
     first_ms: float  # the first call: trace and code generation, where there is any
     count: int
-    times_reference: Ratio | None  # its time over that of our compiled run; None for that run itself or too few repeats
+    times_reference: Ratio | None  # its time over that of our first runner; None for that runner itself or too few repeats
     share_of_limit: float  # what memory bandwidth or the float32 product would allow at best, over what it took
+    cores: float | None  # CPU time over elapsed time; None where that was too short to tell
+    error: float | None  # against float64: sine of the largest angle between subspaces, or relative for products
+    recall: float | None  # share of the true neighbours, of a few queries
+    proven: float | None  # share of the queries whose neighbours were proven at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +229,8 @@ class BenchResult:
     product_gflop_s: float
     device: DeviceInfo
     versions: dict[str, str]
+    threads: dict[str, int]  # by library
+    seconds: float  # that it all took
 
 
 Result = LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult | BenchResult

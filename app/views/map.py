@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import cast
 
 import numpy as np
@@ -17,14 +18,12 @@ from app.models.selection import SelectionModel
 from app.theme import DARK, Theme, category_colours, linear_light
 from app.views.overlay import Mark, Overlay, shortened
 from app.views.points_item import PointsItem
-from app.views.render import Colours, Picture, Points, Renderer
+from app.views.render import Picture, Points, Renderer
 from core.picking import nearest
-from core.rasterize import PointIndex, View, snapped
+from core.rasterize import Colours, PointIndex, View, everything_shown, snapped
 
 # How far from a point a click or the cursor still means it, in pixels.
 REACH = 12
-# Drawn beyond the visible part, as a share of it, so that most pans only move the picture.
-MARGIN = 0.25
 EMPTY = "Drop a .npy or .npz file here, or press Ctrl+O"
 
 
@@ -42,6 +41,7 @@ class MapView(QWidget):
         self._place: dict[int, int] | None = None  # data set row -> position in coords, while only a sample is shown
         self._moved = False  # whether the user has panned or zoomed since the file was opened
         self._generation = 0
+        self._shown_codes: np.ndarray | None = None  # (65536,) which colour codes are drawn and picked; None: all
         self.hovered: int | None = None  # the row under the cursor
         self._shown: Picture | None = None
         self._renderer = Renderer()
@@ -75,6 +75,7 @@ class MapView(QWidget):
 
     def _connect(self) -> None:
         self._renderer.indexed.connect(self._on_indexed)
+        self._renderer.recoloured.connect(self._on_recoloured)
         self._renderer.drawn.connect(self._on_drawn)
         self._projection.changed.connect(self._on_points)
         self._dataset.opened.connect(self._on_opened)
@@ -175,7 +176,15 @@ class MapView(QWidget):
         self._renderer.set_points(Points(coords, rows, self._codes()))
         self._mark()
 
+    def hide_codes(self, codes: Collection[int]) -> None:
+        """Neither draw nor pick points of these colour codes, until others are named or the points are coloured otherwise."""
+        self._shown_codes = everything_shown() if codes else None
+        if self._shown_codes is not None:
+            self._shown_codes[list(codes)] = False
+        self._recolour()
+
     def _on_coloured(self) -> None:
+        self._shown_codes = None
         self._renderer.set_codes(self._codes())
         self._recolour()
 
@@ -190,11 +199,14 @@ class MapView(QWidget):
         names = ["#8d9bb5" if self._theme.dark else "#5b6b8c"]
         if column is not None and column.categories:
             names = category_colours(len(column.categories), self._theme)
-        return Colours(linear_light(names), linear_light([self._theme.ground])[0])
+        return Colours(linear_light(names), linear_light([self._theme.ground])[0], self._shown_codes)
 
     def _recolour(self) -> None:
         self._generation += 1
         self._request()
+
+    def _on_recoloured(self, index: PointIndex) -> None:
+        self._index = index
 
     def _on_indexed(self, index: PointIndex) -> None:
         self._index = index
@@ -230,9 +242,7 @@ class MapView(QWidget):
         """Ask for a picture of the present view, unless the one shown will do."""
         if self.settled or (view := self._view()) is None:
             return
-        # The first picture of all comes without a margin, the sooner.
-        margin = MARGIN if self._shown is not None else 0.0
-        self._renderer.ask(snapped(view.widened(margin)), self._colours(), self._plot.devicePixelRatioF(), self._generation)
+        self._renderer.ask(view, self._colours(), self._plot.devicePixelRatioF(), self._generation)
 
     def _on_drawn(self, picture: Picture) -> None:
         if picture.generation != self._generation and self._shown is not None:
@@ -268,7 +278,7 @@ class MapView(QWidget):
             return None
         point = self._box.mapSceneToView(position)
         pixel_x, pixel_y = self._box.viewPixelSize()
-        return nearest(self._index, point.x(), point.y(), (1 / pixel_x, 1 / pixel_y), REACH)
+        return nearest(self._index, point.x(), point.y(), (1 / pixel_x, 1 / pixel_y), REACH, self._shown_codes)
 
     def _on_click(self, event: object) -> None:
         if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]

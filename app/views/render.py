@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 
-from core.rasterize import PointIndex, View, build_index, draw
+from core import raster_backend
+from core.rasterize import Canvas, Colours, Levels, PointIndex, View, build_index, build_levels, draw, snapped
 from core.types import Floats, Ids
 
 log = logging.getLogger(__name__)
+
+# Drawn beyond the visible part, as a share of it, so that most pans only move the picture.
+MARGIN = 0.25
+# How long nothing else must have been asked for before a picture gets its margin.
+CALM_S = 0.08
+# Points from which compiled loops are worth fetching.
+MANY = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,26 +43,37 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class Colours:
-    points: Floats  # (c, 3) linear light
-    background: Floats  # (3,)
+class _Wanted:
+    view: View
+    colours: Colours
+    pixel_ratio: float
+    generation: int
 
 
 class Renderer(QObject):
-    indexed = Signal(object)  # PointIndex
+    indexed = Signal(object)  # PointIndex of new points
+    recoloured = Signal(object)  # PointIndex of the same points in other colours
     drawn = Signal(object)  # Picture
     _indexed = Signal(object)
+    _recoloured = Signal(object)
     _drawn = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._indexed.connect(self.indexed, Qt.ConnectionType.QueuedConnection)
+        self._recoloured.connect(self.recoloured, Qt.ConnectionType.QueuedConnection)
         self._drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
         self._wake = threading.Condition()
         self._points: Points | None = None
         self._recolour: NDArray[np.uint16] | None = None
-        self._view: tuple[View, Colours, float, int] | None = None
+        self._view: _Wanted | None = None
         self._closing = False
+        self._index: PointIndex | None = None  # this and what follows belong to the thread
+        self._levels: Levels | None = None
+        self._loading: threading.Thread | None = None
+        bands = min(4, max(1, (os.cpu_count() or 1) - 1))
+        self._pool = ThreadPoolExecutor(bands, "kinscope-bands") if bands > 1 else None
+        self._canvas = Canvas(self._pool, bands)
         self._thread = threading.Thread(target=self._run, name="kinscope-render", daemon=True)
         self._thread.start()
 
@@ -72,9 +93,9 @@ class Renderer(QObject):
             self._wake.notify()
 
     def ask(self, view: View, colours: Colours, pixel_ratio: float, generation: int) -> None:
-        """Draw this view; a view asked for before and not yet begun is dropped."""
+        """Draw this view and, if nothing else is wanted by then, once more with a margin; a view asked for before is dropped."""
         with self._wake:
-            self._view = (view, colours, pixel_ratio, generation)
+            self._view = _Wanted(view, colours, pixel_ratio, generation)
             self._wake.notify()
 
     def close(self) -> None:
@@ -82,29 +103,64 @@ class Renderer(QObject):
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        if self._loading is not None:
+            self._loading.join()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    @property
+    def _called(self) -> bool:
+        """Whether there is anything to do but to draw a margin."""
+        view = self._view is not None and self._index is not None
+        return self._closing or self._points is not None or self._recolour is not None or view
 
     def _run(self) -> None:
-        index: PointIndex | None = None
+        drawn: _Wanted | None = None  # still without a margin
         while True:
             with self._wake:
-                while not (self._closing or self._points or self._recolour is not None or (self._view and index)):
-                    self._wake.wait()
+                self._wake.wait_for(lambda: self._called, CALM_S if drawn else None)
                 if self._closing:
                     return
                 points, self._points = self._points, None
                 codes, self._recolour = self._recolour, None
                 wanted = None
-                if points is None and codes is None:
+                if points is None and codes is None and self._index is not None:
                     wanted, self._view = self._view, None
             try:
                 if points is not None:
-                    index = build_index(points.coords, points.rows, points.codes)
-                    self._indexed.emit(index)
-                elif codes is not None and index is not None:
-                    index = index.recoloured(codes)
-                elif wanted is not None and index is not None:
-                    view, colours, pixel_ratio, generation = wanted
-                    pixels = draw(index, view, colours.points, colours.background, pixel_ratio)
-                    self._drawn.emit(Picture(view, np.ascontiguousarray(pixels), generation))
+                    drawn = None
+                    self._on_points(points)
+                elif codes is not None and self._index is not None:
+                    drawn = None
+                    self._index = self._index.recoloured(codes)
+                    self._recoloured.emit(self._index)
+                elif wanted is not None:
+                    drawn = wanted
+                    self._draw(wanted, wanted.view)
+                    self._fetch_kernels()
+                elif drawn is not None:
+                    wide, drawn = drawn, None
+                    self._draw(wide, snapped(wide.view.widened(MARGIN)))
             except Exception:
                 log.exception("the map could not be drawn")
+
+    def _on_points(self, points: Points) -> None:
+        self._index, self._levels = build_index(points.coords, points.rows, points.codes), None
+        self._indexed.emit(self._index)
+
+    def _draw(self, wanted: _Wanted, view: View) -> None:
+        assert self._index is not None
+        table = wanted.colours.table
+        if self._levels is None:
+            self._levels = build_levels(self._index, table)
+        self._levels = self._levels.coloured(self._index, table)
+        pixels = draw(self._index, view, wanted.colours, wanted.pixel_ratio, self._levels, self._canvas)
+        self._drawn.emit(Picture(view, pixels, wanted.generation))
+
+    def _fetch_kernels(self) -> None:
+        """Have the compiled loops fetched by a thread of its own, once there is a picture to look at meanwhile."""
+        if self._loading is None and self._index is not None and self._index.count >= MANY:
+            self._loading = threading.Thread(
+                target=raster_backend.load, args=(lambda: self._closing,), name="kinscope-kernels", daemon=True
+            )
+            self._loading.start()

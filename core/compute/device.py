@@ -17,10 +17,11 @@ from core.types import DeviceInfo, DeviceKind
 MEMORY_SHARE = 0.6
 
 
-def select(wanted: str | None = None) -> DeviceInfo:
+def select(wanted: str | None = None, memory_bytes: int | None = None) -> DeviceInfo:
     """Make `wanted` ('metal', 'cuda', 'cpu', 'gpu'), or the best device there is, the default of this thread.
 
-    Raises UserError if this machine or this build of MLX has no such device.
+    Vectors and the work on them may take `memory_bytes`, or else a share of what there is; MLX gives back what it keeps for later
+    use before it goes beyond. Raises UserError if this machine or this build of MLX has no such device.
     """
     gpu: DeviceKind | None = "metal" if mx.metal.is_available() else "cuda" if mx.cuda.is_available() else None
     if wanted is None:
@@ -34,10 +35,12 @@ def select(wanted: str | None = None) -> DeviceInfo:
     device = mx.Device(mx.cpu if kind == "cpu" else mx.gpu)
     mx.set_default_device(device)
     details = mx.device_info(device)
+    budget = memory_bytes or _budget(kind, details)
+    mx.set_memory_limit(budget)
     return DeviceInfo(
         kind=kind,
         name=_name(kind, details),
-        budget_bytes=_budget(kind, details),
+        budget_bytes=budget,
         blas=BLAS if kind == "cpu" else "MLX's own products",
         compile_problem=compile_problem(kind),
     )

@@ -1,18 +1,20 @@
-"""The Z step of the SVD, Z = Aᵀ(A·V), as two custom GPU kernels: B = A·V, then AᵀB in bands of rows that MLX adds up.
+"""Custom GPU kernels: how they are launched, and the Z step of the SVD, Z = Aᵀ(A·V), as B = A·V and AᵀB in bands of rows that
+MLX adds up. core.compute.nearest_kernels has those of the search.
 
 The bodies in resources/kernels are one source for Metal and CUDA; in front of each stands a short prelude that says in the
 backend's words what a thread, a group, shared memory and a barrier are. Sizes are read when a kernel runs: a new (m, n, p)
 compiles nothing new unless its tiling differs.
 
-tests/core/test_kernels.py runs both, with either prelude, on the CPU. Nothing here has run on a Mac: that Metal's compiler takes
-the source, and how fast it is there, is not known.
+The tests run them, with either prelude, on the CPU. Nothing here has run on a Mac: that Metal's compiler takes the source, and
+how fast it is there, is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, cast
 
@@ -56,12 +58,13 @@ class Body:
     """A kernel source in resources/kernels and the names it gives its arrays."""
 
     name: str
-    inputs: tuple[str, str]
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    shared: tuple[str, ...] = ()  # sources that stand before it
 
 
-PRODUCT = Body("product", ("a", "v"), "b")
-TRANSPOSED = Body("transposed", ("a", "b"), "partial")
+PRODUCT = Body("product", ("a", "v"), ("b",))
+TRANSPOSED = Body("transposed", ("a", "b"), ("partial",))
 
 
 def tiling(m: int, n: int, p: int) -> Tiling:
@@ -98,24 +101,35 @@ def z_step(a: mx.array, v: mx.array, how: Tiling | None = None) -> mx.array:
         raise ValueError(f"the kernels compute in float32, not in {a.dtype} and {v.dtype}")
     (m, n), p = a.shape, v.shape[1]
     how = how or tiling(m, n, p)
-    b = _launch(PRODUCT, how, (a, v), (_ceil(m, how.width), _ceil(p, how.cols), 1), (m, p))
+    constants = {"COLS": how.cols, "LANES": how.lanes, "PER_THREAD": how.per_thread, "DEPTH": how.depth}
+    groups = (_ceil(m, how.width), _ceil(p, how.cols), 1)
+    (b,) = launch(PRODUCT, (a, v), constants, groups, how.threads, [((m, p), mx.float32)])
     groups = (_ceil(n, how.width), _ceil(p, how.cols), how.bands)
-    return _launch(TRANSPOSED, how, (a, b), groups, (how.bands, n, p)).sum(axis=0)
+    (partial,) = launch(TRANSPOSED, (a, b), constants, groups, how.threads, [((how.bands, n, p), mx.float32)])
+    return partial.sum(axis=0)
 
 
-def _launch(
-    body: Body, how: Tiling, inputs: tuple[mx.array, mx.array], groups: tuple[int, int, int], shape: tuple[int, ...]
-) -> mx.array:
-    constants = [("COLS", how.cols), ("LANES", how.lanes), ("PER_THREAD", how.per_thread), ("DEPTH", how.depth)]
-    outputs: list[mx.array] = _kernel(require(), body)(
+def launch(
+    body: Body,
+    inputs: Sequence[mx.array],
+    constants: Mapping[str, int],
+    groups: tuple[int, int, int],
+    threads: int,
+    outputs: Sequence[tuple[tuple[int, ...], mx.Dtype]],
+) -> list[mx.array]:
+    """The arrays that `body` writes, of the shapes and dtypes in `outputs`; lazy. Each set of constants is compiled once.
+
+    Inputs that are not row-contiguous are copied. Raises UserError where this thread's default device runs no custom kernels.
+    """
+    made: list[mx.array] = _kernel(require(), body)(
         inputs=list(inputs),
-        template=constants,
-        grid=(groups[0] * how.threads, groups[1], groups[2]),  # in threads, on CUDA too
-        threadgroup=(how.threads, 1, 1),
-        output_shapes=[shape],
-        output_dtypes=[mx.float32],
+        template=list(constants.items()),
+        grid=(groups[0] * threads, groups[1], groups[2]),  # in threads, on CUDA too
+        threadgroup=(threads, 1, 1),
+        output_shapes=[shape for shape, _ in outputs],
+        output_dtypes=[dtype for _, dtype in outputs],
     )
-    return outputs[0]
+    return made
 
 
 @cache
@@ -123,8 +137,10 @@ def _kernel(kind: DeviceKind, body: Body) -> Callable[..., Any]:
     build = mx.fast.metal_kernel if kind == "metal" else mx.fast.cuda_kernel
     folder = files("resources") / "kernels"
     # The prelude is no `header`: MLX looks for Metal's attributes in `source` alone, and the prelude names them.
-    source = "".join((folder / f"{name}.inc").read_text("utf-8") for name in (kind, body.name))
-    made = build(name=f"kinscope_{body.name}", input_names=list(body.inputs), output_names=[body.output], source=source)
+    source = "".join((folder / f"{name}.inc").read_text("utf-8") for name in (kind, *body.shared, body.name))
+    # On CUDA MLX keeps what it compiled on disk, by name alone: a changed source needs another name.
+    name = f"kinscope_{body.name}_{sha256(source.encode()).hexdigest()[:8]}"
+    made = build(name=name, input_names=list(body.inputs), output_names=list(body.outputs), source=source)
     return cast(Callable[..., Any], made)
 
 

@@ -1,30 +1,44 @@
 """Projection of vectors onto their leading principal components, in chunks of rows.
 
-With d up to MAX_GRAM the covariance (d, d) is summed in one pass over the rows and decomposed by core.compute.svd; beyond that
-the iteration itself passes over the rows. Both work on the same standardised rows: divided by their length or not, the mean
-taken off or not.
+Either the covariance (d, d) is summed in one pass over the rows and decomposed, or block Krylov iteration (core.compute.krylov)
+passes over the rows until a residual test holds; which of the two is cheaper here is measured first. Both work on the same
+standardised rows: divided by their length or not, the mean taken off or not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from numpy.typing import NDArray
 
+from core.compute import krylov
 from core.compute.compilation import pair
-from core.compute.svd import OVERSAMPLE, fix_signs, orthonormal, truncated_svd
+from core.compute.krylov import Doubles, GoOn, Pairs, always
+from core.compute.svd import TOLERANCE, fix_signs, mixed
 from core.compute.timing import fence
 from core.compute.vectors import Chunk, Poll, Report, Vectors, no_poll, no_report
 from core.types import Floats, Mode
 
-# Up to here one pass for the covariance costs less than the passes of an iteration (measured on 2 CPU cores).
+# Dimensions up to which the covariance fits beside a chunk.
 MAX_GRAM = 4096
-# Passes over the rows where there is no covariance.
-PASSES = 12
+# Operations of a product that is made to measure the cost of a covariance. Rows that need no more are not worth measuring.
+TRIAL_FLOPS = 5e9
+# Before that, on so many rows, what is done for the first time only.
+WARM_UP_ROWS = 256
+# Passes that an iteration is expected to take before its first residual tells more, and at most.
+EXPECTED_PASSES = 6
+MAX_PASSES = 100
+# A first picture: the residual that no eye sees, and passes at most.
+ROUGH = 1e-2
 ROUGH_PASSES = 4
+# A start from a sample's covariance: finer would tell of the sample only, coarser of the wanted components only.
+LIKELY = 1e-4
+# A covariance is iterated on to this residual, in at most so many products of (d, d), each far cheaper than a pass over rows.
+COVARIANCE_RESIDUAL = 1e-7
+COVARIANCE_STEPS = 40
 # Residual above which a covariance of at most LAPACK_DIMS is decomposed in full by LAPACK instead: a spectrum too flat to iterate
 # on. Larger ones would take LAPACK minutes; there the directions of a flat spectrum stay as the iteration left them.
 LAPACK_DIMS = 1024
@@ -45,33 +59,74 @@ def standardise(
     return (x + shift * ones) * lengths - mean * ones if unit else x + (shift - mean) * ones
 
 
+def images(
+    v: mx.array,
+    data: mx.array,
+    ones: mx.array,
+    lengths: mx.array,
+    shift: mx.array,
+    mean: mx.array,
+    *,
+    dims: int,
+    unit: bool,
+    columns: bool,
+) -> mx.array:
+    """(Y·V)ᵀ, (p, width), of the standardised rows Y of a chunk, without a copy of them: what is taken off is taken off after."""
+    x = data[:dims] if columns else data.T
+    if unit:
+        return (v.T @ x + (shift @ v)[:, None] * ones) * lengths - (mean @ v)[:, None] * ones
+    return v.T @ x + ((shift - mean) @ v)[:, None] * ones
+
+
 @pair
-def total(*chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
+def total(
+    data: mx.array, ones: mx.array, lengths: mx.array, shift: mx.array, mean: mx.array, *, dims: int, unit: bool, columns: bool
+) -> mx.array:
     """Sum of the standardised rows of a chunk, (d,)."""
-    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
-    return x @ mx.ones(x.shape[1]) if columns else mx.ones(x.shape[0]) @ x
+    x = data[:dims] if columns else data.T
+    if unit:
+        return x @ (ones * lengths) + shift * (ones @ lengths) - mean * ones.sum()
+    return x @ ones + (shift - mean) * ones.sum()
 
 
 @pair
 def gram(*chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
-    """AᵀA of the standardised rows of a chunk, (d, d)."""
+    """YᵀY of the standardised rows Y of a chunk, (d, d)."""
     x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
     return x @ x.T if columns else x.T @ x
 
 
 @pair
-def power_step(v: mx.array, *chunk: mx.array, dims: int, unit: bool, columns: bool) -> tuple[mx.array, mx.array]:
-    """A chunk's share of Aᵀ(A·V), (d, p), and of the squared length of A."""
-    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
-    step = x @ (v.T @ x).T if columns else x.T @ (x @ v)
-    return step, mx.square(x).sum()
+def squares(*chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
+    """Sums of squares of the standardised rows of a chunk, by dimension or by row."""
+    return mx.square(standardise(*chunk, dims=dims, unit=unit, columns=columns)).sum(axis=1)
+
+
+@pair
+def power_step(
+    v: mx.array,
+    data: mx.array,
+    ones: mx.array,
+    lengths: mx.array,
+    shift: mx.array,
+    mean: mx.array,
+    *,
+    dims: int,
+    unit: bool,
+    columns: bool,
+) -> mx.array:
+    """A chunk's share of Yᵀ(Y·V), (d, p), of its standardised rows Y."""
+    b = images(v, data, ones, lengths, shift, mean, dims=dims, unit=unit, columns=columns)
+    x = data[:dims] if columns else data.T
+    scaled = b * lengths if unit else b
+    along = mx.outer(shift, scaled @ ones) - mx.outer(mean, b @ ones)
+    return (scaled @ x.T).T + along
 
 
 @pair
 def coordinates(v: mx.array, *chunk: mx.array, dims: int, unit: bool, columns: bool) -> mx.array:
-    """The standardised rows of a chunk on components V (d, c): (c, width) or (width, c)."""
-    x = standardise(*chunk, dims=dims, unit=unit, columns=columns)
-    return v.T @ x if columns else x @ v
+    """The standardised rows of a chunk on components V (d, c): (c, width)."""
+    return images(v, *chunk, dims=dims, unit=unit, columns=columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +137,20 @@ class Fit:
     explained: Floats  # (c,) shares of the whole, largest first
     mean: Floats  # (d,) taken off each row
     unit: bool
-    method: str
+    method: str  # how they were found, and why so
+    residual: float  # largest |AᵀAv - σ²v| / σ₁² among them, of the standardised rows A
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds that the two ways are estimated to take."""
+
+    covariance: float
+    one_pass: float
+
+    @property
+    def passes(self) -> float:
+        return EXPECTED_PASSES * self.one_pass
 
 
 class Projector:
@@ -102,16 +170,40 @@ class Projector:
 
     def fit(self, components: int, poll: Poll = no_poll, report: Report = no_report) -> Fit:
         """The `components` leading directions (at most d). Never holds more than one chunk beside the vectors."""
-        components = min(components, self.vectors.dims)
+        dims = self.vectors.dims
+        components = min(components, dims)
         mean = self._mean(poll, report)
-        # A covariance pays where there are rows enough to make one.
-        wide = self.vectors.dims > LAPACK_DIMS // 2 and self.vectors.rows < 2 * self.vectors.dims
-        if self.vectors.dims <= MAX_GRAM and not self.rough and not wide:
-            v, values, whole, method = self._by_covariance(components, mean, poll, report)
-        else:
-            v, values, whole, method = self._by_passes(components, mean, poll, report)
-        share = np.maximum(values, 0.0) / whole if whole > 0 else np.zeros_like(values)
-        return Fit((v * fix_signs(v)).astype(np.float32), share.astype(np.float32), mean, self.unit, method)
+        start = krylov.random_block(dims, krylov.width(components, dims))
+        if self.rough:
+            pairs, whole = self._by_passes(components, start, mean, ROUGH, ROUGH_PASSES, poll, report)
+            return self._fit(components, pairs, whole, mean, f"{_passes(pairs)} for a first picture")
+        if dims > MAX_GRAM:
+            pairs, whole = self._by_passes(components, start, mean, TOLERANCE[mx.float32], MAX_PASSES, poll, report)
+            return self._fit(components, pairs, whole, mean, f"{_passes(pairs)}, too wide for a covariance")
+        name = f"covariance {dims} x {dims}"
+        if 2.0 * self.vectors.rows * dims * dims <= TRIAL_FLOPS:
+            return self._by_covariance(components, mean, name, poll, report)
+        costs, sample = self._measured(start.shape[1], mean, poll, report)
+        if costs.covariance <= costs.passes:
+            why = f"{name} ({costs.covariance:.2g} s against {costs.passes:.2g} s by passes)"
+            return self._by_covariance(components, mean, why, poll, report)
+        likely = krylov.leading(_product(sample, poll), start, components, LIKELY, 1, COVARIANCE_STEPS)
+        start = mixed(likely.vectors, start)
+        pairs, whole = self._by_passes(
+            components,
+            start,
+            mean,
+            TOLERANCE[mx.float32],
+            MAX_PASSES,
+            poll,
+            report,
+            lambda remaining: remaining * costs.one_pass <= costs.covariance,
+        )
+        if pairs.residual <= MAX_RESIDUAL:
+            why = f"{_passes(pairs)} ({costs.passes:.2g} s expected against {costs.covariance:.2g} s by {name})"
+            return self._fit(components, pairs, whole, mean, why)
+        why = f"{name} (after {pairs.steps} passes a spectrum too flat for more)"
+        return self._by_covariance(components, mean, why, poll, report)
 
     def transform(self, fit: Fit, axes: tuple[int, ...], poll: Poll = no_poll, report: Report = no_report) -> Floats:
         """All rows on the chosen components, (n, len(axes)) in the file's units; NaN for rows that were left out.
@@ -124,7 +216,7 @@ class Projector:
         for chunk in self.vectors.chunks(poll):
             y = coordinates(self.mode, v, *self._inputs(chunk, fit.mean), **self._static)
             fence(y)
-            host = np.array(y).T if self.vectors.columns else np.array(y)
+            host = np.array(y).T
             out[chunk.file_rows(np.arange(chunk.rows))] = host[: chunk.rows] * unscale
             out[chunk.file_rows(chunk.wild)] = np.nan
             self._report(report, "Mapping rows", chunk)
@@ -146,9 +238,40 @@ class Projector:
             self._report(report, "Finding the mean", chunk)
         return (start + summed / max(count, 1)).astype(np.float32)
 
-    def _by_covariance(
-        self, components: int, mean: Floats, poll: Poll, report: Report
-    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64], float, str]:
+    def _measured(self, width: int, mean: Floats, poll: Poll, report: Report) -> tuple[Costs, Doubles]:
+        """What the two ways cost, by trial on the first chunk, and YᵀY (d, d) of some of its rows."""
+        report("Choosing a method", 0, 0)
+        dims, start = self.vectors.dims, perf_counter()
+        chunk = next(self.vectors.chunks(poll))
+        held = chunk.ones.size
+        chunks = self.vectors.source.rows / min(self.vectors.step, self.vectors.source.rows)
+        reading = 0.0 if self.vectors.resident else chunks * (perf_counter() - start)
+        # A product for the covariance costs by the operation: few rows tell. One with V costs by the byte: few would fit a cache.
+        rows = min(held, max(1, int(TRIAL_FLOPS / (2 * dims * dims))))
+        v = mx.array(krylov.random_block(dims, width).astype(np.float32) / np.float32(np.sqrt(dims)))
+        inputs = self._inputs(chunk, mean)
+        for some in (min(WARM_UP_ROWS, rows), rows):
+            part = self._part(inputs, some)
+            fence(*part)
+            began = perf_counter()
+            sample = gram(self.mode, *part, **self._static)
+            fence(sample)
+            gram_s = perf_counter() - began
+            every = part if some < rows else inputs
+            fence(every[0])
+            began = perf_counter()
+            fence(power_step(self.mode, v, *every, **self._static))
+            step_s = perf_counter() - began
+        # A set that streams is read while it is worked on: the slower of the two counts.
+        costs = Costs(max(reading, chunks * gram_s * held / rows), max(reading, chunks * step_s))
+        return costs, np.array(sample, np.float64)
+
+    def _part(self, inputs: tuple[mx.array, ...], rows: int) -> tuple[mx.array, ...]:
+        """The inputs of the first `rows` positions of a chunk."""
+        data, ones, lengths, *rest = inputs
+        return mx.contiguous(data[:, :rows] if self.vectors.columns else data[:rows]), ones[:rows], lengths[:rows], *rest
+
+    def _by_covariance(self, components: int, mean: Floats, why: str, poll: Poll, report: Report) -> Fit:
         dims = self.vectors.dims
         summed = np.zeros((dims, dims))
         for chunk in self.vectors.chunks(poll):
@@ -156,47 +279,62 @@ class Projector:
             fence(part)
             summed += np.array(part)
             self._report(report, "Summing the covariance", chunk)
-        whole = float(np.trace(summed))
-        size = whole / dims or 1.0
-        small = dims <= LAPACK_DIMS
-        rounds = 5 if small else 12
-        scaled = (summed / size).astype(np.float32)
-        found = truncated_svd(scaled, components, mode=self.mode, poll=poll, max_rounds=rounds)
-        name = f"covariance {dims} x {dims}"
-        if found.residual <= MAX_RESIDUAL or not small:
-            return (
-                np.array(found.vt).T,
-                np.array(found.s, np.float64) * size,
-                whole,
-                f"{name}, {found.iterations} subspace iterations, residual {found.residual:.0e}",
-            )
-        report("Decomposing the covariance", 0, 0)
-        values, vectors = np.linalg.eigh(summed)
-        return vectors[:, ::-1][:, :components], values[::-1][:components], whole, f"{name}, decomposed in full"
+        start = krylov.random_block(dims, krylov.width(components, dims))
+        pairs = krylov.leading(_product(summed, poll), start, components, COVARIANCE_RESIDUAL, 1, COVARIANCE_STEPS)
+        how = f"{pairs.steps} iterations"
+        if pairs.residual > MAX_RESIDUAL and dims <= LAPACK_DIMS:
+            report("Decomposing the covariance", 0, 0)
+            values, vectors = np.linalg.eigh(summed)
+            pairs, how = Pairs(values[::-1], vectors[:, ::-1], 0.0, pairs.steps), "decomposed in full"
+        return self._fit(components, pairs, float(np.trace(summed)), mean, f"{why}, {how}")
 
     def _by_passes(
-        self, components: int, mean: Floats, poll: Poll, report: Report
-    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64], float, str]:
-        width = min(components + OVERSAMPLE, self.vectors.dims)
-        v = orthonormal(mx.random.normal((self.vectors.dims, width), key=mx.random.key(0)))
-        whole = 0.0
-        z = np.zeros((self.vectors.dims, width))
-        passes = ROUGH_PASSES if self.rough else PASSES
-        for number in range(passes):
-            z[:], whole = 0.0, 0.0
+        self,
+        components: int,
+        start: Doubles,
+        mean: Floats,
+        tolerance: float,
+        most: int,
+        poll: Poll,
+        report: Report,
+        go_on: GoOn = always,
+    ) -> tuple[Pairs, float]:
+        """The pairs, and the sum of squares of all standardised rows."""
+        number, whole = 0, 0.0
+
+        def step(v: Doubles) -> Doubles:
+            nonlocal number, whole
+            number += 1
+            z, block = np.zeros_like(v), mx.array(v.astype(np.float32))
             for chunk in self.vectors.chunks(poll):
-                part, square = power_step(self.mode, v, *self._inputs(chunk, mean), **self._static)
-                fence(part, square)
+                part = power_step(self.mode, block, *self._inputs(chunk, mean), **self._static)
+                fence(part)
                 z += np.array(part)
-                whole += float(square.item())
-            report("Iterating over the rows", number + 1, passes)
-            basis = np.array(v, np.float64)
-            v = orthonormal(mx.array(z.astype(np.float32)))
-        # Rayleigh and Ritz in the span of the last but one basis, whose image under AᵀA is z.
-        small = basis.T @ z
-        values, rotation = np.linalg.eigh((small + small.T) / 2)
-        vectors = basis @ rotation[:, ::-1]
-        return vectors[:, :components], values[::-1][:components], whole, f"{passes} subspace iterations over the rows"
+                whole += self._squares(chunk, mean) if number == 1 else 0.0
+                self._report(report, f"Pass {number} over the rows", chunk)
+            return z
+
+        return krylov.leading(krylov.by_steps(step), start, components, tolerance, 1, most, go_on), whole
+
+    def _squares(self, chunk: Chunk, mean: Floats) -> float:
+        """The sum of squares of the standardised rows of a chunk."""
+        if self.unit:
+            return _summed(squares(self.mode, *self._inputs(chunk, mean), **self._static))
+        # Of the rows as they are stored, and what the mean takes off after: MLX would standardise them on one core of a CPU.
+        if self.vectors.columns:
+            stored = np.array(chunk.data, copy=False)[: self.vectors.dims]
+            raw = float(np.einsum("ij,ij->i", stored, stored).sum(dtype=np.float64))
+        else:
+            raw = _summed(mx.square(chunk.data).sum(axis=1))
+        offset = self.vectors.shift.astype(np.float64) - mean
+        along = np.array(total(self.mode, *self._inputs(chunk, self.vectors.shift), **self._static), np.float64)
+        return raw + 2.0 * float(offset @ along) + (chunk.rows - len(chunk.wild)) * float(offset @ offset)
+
+    def _fit(self, components: int, pairs: Pairs, whole: float, mean: Floats, method: str) -> Fit:
+        v, values = pairs.vectors[:, :components], np.maximum(pairs.values[:components], 0.0)
+        share = values / whole if whole > 0 else np.zeros_like(values)
+        told = f"{method}, residual {pairs.residual:.0e}"
+        return Fit((v * fix_signs(v)).astype(np.float32), share.astype(np.float32), mean, self.unit, told, pairs.residual)
 
     def _inputs(self, chunk: Chunk, mean: Floats) -> tuple[mx.array, ...]:
         return chunk.data, chunk.ones, chunk.inverse_norms, self._shift, mx.array(mean)
@@ -204,3 +342,22 @@ class Projector:
     def _report(self, report: Report, stage: str, chunk: Chunk) -> None:
         rows = self.vectors.source.rows
         report(stage, min(chunk.start + self.vectors.step, rows), rows)
+
+
+def _passes(pairs: Pairs) -> str:
+    return f"{pairs.steps} passes over the rows"
+
+
+def _product(matrix: Doubles, poll: Poll) -> krylov.Expand:
+    """Products with a symmetric matrix (d, d) in memory; by MLX on a CPU, see core.compute.krylov on NumPy's threads."""
+    held = mx.array(matrix, mx.float64) if krylov.on_cpu() else None
+
+    def step(v: Doubles) -> Doubles:
+        poll()
+        return np.asarray(matrix @ v) if held is None else np.array(held @ mx.array(v, mx.float64))
+
+    return krylov.by_steps(step)
+
+
+def _summed(values: mx.array) -> float:
+    return float(np.array(values).sum(dtype=np.float64))

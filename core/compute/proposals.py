@@ -1,13 +1,12 @@
 """Cheap arithmetic that proposes candidates, with a bound on what it can get wrong.
 
-Both ways give, for each query and row, a lower bound, up to a constant a query, of what neighbours are sorted by ('order'): the
+All give, for each query and row, a lower bound, up to a constant a query, of what neighbours are sorted by ('order'): the
 squared distance (l2), 1 - cosine, minus the inner product, or the distance (l1, linf), of the scaled vectors (see
 core.compute.vectors).
 
 - `ColumnArithmetic`, on a CPU: one float32 product over rows stored with their norms gives the bounds with no pass over
   (queries, rows) beside it.
-- `HalfArithmetic`, on a GPU: the product is taken of a float16 copy of the rows, half the bytes and many times the rate; norms
-  and error bounds are applied in float32, in one kernel when compiled.
+- `RowArithmetic`, on a GPU, over rows as they are stored there; only for what core.compute.half_search leaves open.
 - `DifferenceArithmetic`, for l1 and linf, which no product helps: absolute differences, one dimension after the other, so that
   never more than a few arrays of (queries, rows) are held; compiled, several dimensions make one pass.
 """
@@ -24,15 +23,17 @@ from numpy.typing import NDArray
 
 from core.compute import selection
 from core.compute.compilation import Pair, pair
-from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors, half_exponent
+from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors
 from core.types import Metric
 
 Doubles = NDArray[np.float64]
 
 # What products below float32's normal range may lose, a term, even where a device rounds them to zero.
 LOST = 2.0**-125
-# Unit roundoff of float32, and of float16 with what a device may lose by rounding its subnormal numbers to zero.
-U32, U16, LOST16 = 2.0**-24, 2.0**-11, 2.0**-14
+# Unit roundoffs.
+U32, U16 = 2.0**-24, 2.0**-11
+# What a row of norm 16 to 32 in float16 loses of its norm, times the root of its dimensions, where entries are subnormal numbers.
+ROUNDED16 = 2.0**-25 / 16
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,6 @@ class Prepared:
     """Queries made ready: what the device takes, and what turns its scores into bounds."""
 
     raw: Doubles  # (q, d)
-    direct: NDArray[np.float32]  # (q, d) in the units of the stored rows: shifted (l2), plain, or unit (cosine)
     inputs: tuple[NDArray[Any], ...]  # each (q, …)
     constant: Doubles  # (q,); -infinity for a wild query, of which float32 products prove nothing
 
@@ -63,7 +63,7 @@ class Arithmetic(Protocol):
 def arithmetic_for(vectors: Vectors, metric: Metric) -> Arithmetic:
     if metric in ("l1", "linf"):
         return DifferenceArithmetic(vectors, metric)
-    return ColumnArithmetic(vectors, metric) if vectors.columns else HalfArithmetic(vectors, metric)
+    return ColumnArithmetic(vectors, metric) if vectors.columns else RowArithmetic(vectors, metric)
 
 
 def _split(raw: Doubles, vectors: Vectors) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
@@ -143,48 +143,38 @@ class ColumnArithmetic:
             extra[:, ONE] = -q @ shift - 2.0 * error * np.linalg.norm(shift) - lost
             constant = np.full(len(raw), 1.0 - 4.0 * error)
         constant[wild] = -np.inf
-        return Prepared(raw, q.astype(np.float32), (coefficients.astype(np.float32),), constant)
+        return Prepared(raw, (coefficients.astype(np.float32),), constant)
 
 
-# On a GPU
+# On a GPU, where core.compute.half_search leaves a doubt
 
 
-def half_bounds(
+def row_bounds(
     queries: mx.array,
     terms: mx.array,
-    half: mx.array,
-    back: mx.array,
+    data: mx.array,
     base: mx.array,
     norms: mx.array,
     inverse_norms: mx.array,
     *,
     cosine: bool,
 ) -> mx.array:
-    """Queries (q, d) float16, their terms (q, 3) float32, rows (width, d) float16 -> (q, width) float32.
-
-    base - terms₀ (q·x) - terms₁ |x| - terms₂, times 1/|x| for the cosine; `back` (width,) undoes the scaling of each row.
-    """
-    products = (queries @ half.T).astype(mx.float32) * back
-    scores = base - terms[:, 0:1] * products - terms[:, 1:2] * norms - terms[:, 2:3]
+    """Queries (q, d), their terms (q, 2), rows (width, d) -> (q, width): base - q·x - terms₀ |x| - terms₁."""
+    scores = base - queries @ data.T - terms[:, 0:1] * norms - terms[:, 1:2]
     return scores * inverse_norms if cosine else scores
 
 
-class HalfArithmetic:
-    """The float16 product of q and x, both scaled to a norm of 16..32, is off by at most error |q||x|: each factor rounded, the
-    result rounded, the sum taken in float32, and entries too small for float16 lost.
-    """
-
-    propose = proposing(half_bounds)
-    bounds = pair(half_bounds)
+class RowArithmetic:
+    propose = proposing(row_bounds)
+    bounds = pair(row_bounds)
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
-        lost = float(np.sqrt(vectors.dims)) * LOST16 / 16
-        self._error = 1.01 * (3 * U16 + (vectors.dims + 8) * U32 + 2 * lost)
+        # Where only halves are kept, entries that were subnormal numbers have lost digits.
+        self._error = 2.0 * vectors.error + (float(np.sqrt(vectors.dims)) * ROUNDED16 if vectors.halves_only else 0.0)
 
     def wanted(self, k: int) -> int:
-        # Wider bounds than float32's: more candidates for the proof to succeed.
-        return k + max(48, k // 2)
+        return k + max(16, k // 4)
 
     def static(self) -> dict[str, Hashable]:
         return {"cosine": self._metric == "cosine"}
@@ -192,31 +182,30 @@ class HalfArithmetic:
     def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]:
         assert chunk.half is not None
         base = chunk.half.squares if self._metric == "l2" else chunk.half.bias
-        return chunk.half.rows, chunk.half.back, base, chunk.half.norms, chunk.inverse_norms
+        return chunk.data, base, chunk.half.norms, chunk.inverse_norms
 
     def prepare(self, raw: Doubles) -> Prepared:
-        vectors, error32 = self._vectors, self._vectors.error
+        vectors, error = self._vectors, self._error
         shift = vectors.shift.astype(np.float64)
         scaled, norms, wild = _split(raw, vectors)
-        factor = 2.0 if self._metric == "l2" else 1.0
-        q = scaled - shift if self._metric == "l2" else scaled if self._metric == "inner_product" else unit_rows(scaled)
-        lengths = np.linalg.norm(q, axis=1)
-        to_half = np.exp2(half_exponent(lengths))
-        halves = q * to_half[:, None]
-        terms = np.zeros((len(raw), 3))
-        terms[:, 0] = factor / to_half
-        terms[:, 1] = factor * self._error * lengths + LOST
+        lost = vectors.dims * LOST
+        terms = np.zeros((len(raw), 2))
         if self._metric == "l2":
-            constant = (1.0 - 6.0 * error32) * np.square(q).sum(axis=1) - 1e-36
+            q = 2.0 * (scaled - shift)
+            squares = np.square(q).sum(axis=1) / 4.0
+            terms[:, 0] = 2.0 * error * np.sqrt(squares)
+            constant = (1.0 - 6.0 * vectors.error) * squares - lost
         elif self._metric == "inner_product":
-            terms[:, 1] += 4.0 * error32 * norms
-            constant = -q @ shift - 1e-12 * np.abs(q) @ np.abs(shift) - 1e-36
+            q = scaled
+            terms[:, 0] = 2.0 * error * norms
+            constant = -q @ shift - 1e-12 * np.abs(q) @ np.abs(shift) - lost
         else:
-            terms[:, 1] += 4.0 * error32
-            terms[:, 2] = q @ shift + 4.0 * error32 * np.linalg.norm(shift) + 1e-36
-            constant = np.full(len(raw), 1.0 - 4.0 * error32)
+            q = unit_rows(scaled)
+            terms[:, 0] = 2.0 * error
+            terms[:, 1] = q @ shift + 4.0 * vectors.error * np.linalg.norm(shift) + lost
+            constant = np.full(len(raw), 1.0 - 4.0 * vectors.error)
         constant[wild] = -np.inf
-        return Prepared(raw, q.astype(np.float32), (halves.astype(np.float16), terms.astype(np.float32)), constant)
+        return Prepared(raw, (q.astype(np.float32), terms.astype(np.float32)), constant)
 
 
 # For l1 and linf
@@ -272,4 +261,4 @@ class DifferenceArithmetic:
         slack = slack_share(vectors.dims) * np.linalg.norm(q, axis=1) + vectors.dims * LOST
         constant = np.where(wild, -np.inf, 0.0)
         direct = q.astype(np.float32)
-        return Prepared(raw, direct, (direct, slack[:, None].astype(np.float32)), constant)
+        return Prepared(raw, (direct, slack[:, None].astype(np.float32)), constant)

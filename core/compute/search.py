@@ -3,8 +3,8 @@
 The device proposes, the host decides:
 1. One cheap product over all rows gives each row a lower bound of its distance to the query (core.compute.proposals). The rows
    with the smallest bounds are the candidates.
-2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row. For batches on a GPU
-   the device computes them in float32, and the host only where that leaves a doubt (core.compute.refinement).
+2. Their distances are computed directly, sum((x - q)²) in float64, and sorted; ties go to the lower row. On a GPU the device
+   does all this in float16 and float32, and the host only where that leaves a doubt (core.compute.half_search).
 3. If the k-th of these is below every bound left out, no other row can belong: 'proven'. If not (ties, near-duplicates, data
    of wild scale), every row whose bound does not exceed the k-th distance is computed directly: 'computed in full'.
 """
@@ -13,35 +13,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.compute import selection
+from core.compute.half_search import HalfSearch
+from core.compute.nearest_kernels import Way
 from core.compute.proposals import Doubles, Prepared, arithmetic_for
-from core.compute.refinement import Refined, Refinement, separated
-from core.compute.timing import fence, stopwatch
-from core.compute.vectors import PAD, WILD, Chunk, Poll, Vectors, no_poll
+from core.compute.timing import Stopwatch, fence, stopwatch
+from core.compute.vectors import PAD, WILD, Chunk, Poll, Report, Vectors, no_poll, no_report
+from core.errors import UserError
 from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing
 
-# Scores held at once, (queries, rows of a chunk): 128 MB on a CPU, 4 GB on a GPU.
-MAX_SCORES = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
+Longs = NDArray[np.longdouble]
+
 # Rows whose distances are computed directly at once when an answer is computed in full.
 DIRECT_ROWS = 1 << 14
 # Values beyond this, squared and summed, might overflow float64; long double, where it is longer, then does.
 WIDE = 1e140
-# Batches of more queries than this are put in order on the device, where it is a GPU.
-HOST_QUERIES = 4
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """Neighbours of q queries, nearest first."""
 
-    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, for batches on a GPU
+    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, on a GPU
     ids: Ids  # (q, k)
     exact: tuple[Exact, ...]  # one a query
     timing: Timing
+    way: Way = "plain"  # MLX's own operations, or custom kernels
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,26 @@ class _Candidates:
     bounds: Doubles  # (q, c)
     rows: Ids  # (q, c)
     left_out: Doubles  # (q,) no row left out has an order below this
-    refined: Refined | None  # (q, c), where the device has put them in order
 
 
 class NearestRows:
     """Searches `vectors` under one metric; several may share the same vectors."""
 
-    def __init__(self, vectors: Vectors, metric: Metric, device: DeviceInfo) -> None:
+    def __init__(self, vectors: Vectors, metric: Metric, device: DeviceInfo, use_kernel: bool | None = None) -> None:
+        """`use_kernel` None takes custom kernels where they are measured to be faster, True wherever the device runs any.
+
+        Raises UserError where it is True and there are none.
+        """
+        if use_kernel and (vectors.columns or metric in ("l1", "linf")):
+            raise UserError(f"There is no custom kernel for a {metric} search on this device; run it without use_kernel.")
         self.vectors = vectors
         self.metric: Metric = metric
         self.device = device
         self.arithmetic = arithmetic_for(vectors, metric)
-        self._refinement = None if vectors.columns or metric in ("l1", "linf") else Refinement(vectors, metric)
+        self._on_gpu = (
+            None if vectors.columns or metric in ("l1", "linf") else HalfSearch(vectors, metric, device.kind, use_kernel)
+        )
+        self._max_scores = selection.scores_at_once(device.kind, vectors.working_bytes)
 
     def search(
         self,
@@ -71,28 +81,27 @@ class NearestRows:
         mode: Mode = "compiled",
         exclude: Sequence[int] | None = None,
         poll: Poll = no_poll,
+        report: Report = no_report,
     ) -> SearchResult:
         """The k nearest rows of each query (q, d); `exclude` names a row to leave out for each, the query's own.
 
         k is cut to the number of rows there are. Distances are euclidean (l2), 1 - cosine (a zero vector is at distance 1
-        from everything) or the inner product itself, largest first.
+        from everything) or the inner product itself, largest first. `report` is told how far a pass over vectors is that do not
+        fit in memory.
         """
-        raw = np.atleast_2d(np.asarray(queries, np.float64))
+        raw = np.atleast_2d(np.asarray(queries))
+        raw = raw.astype(np.float32 if np.can_cast(raw.dtype, np.float32, "safe") else np.float64, copy=False)
         own = np.full(len(raw), -1) if exclude is None else np.asarray(exclude)
         k = min(k, self.vectors.rows - (exclude is not None))
         if not len(raw):
             with stopwatch(mode) as watch:
                 pass
             return SearchResult(np.empty((0, k)), np.empty((0, k), np.int64), (), watch.timing(0))
-        # In steps, so that few shapes are compiled; the query's own row may be among them.
-        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
         with stopwatch(mode) as watch:
-            prepared = self.arithmetic.prepare(raw)
-            with watch.stage("scan"):
-                found, bytes_read = self._propose(prepared, wanted, mode, poll)
-            with watch.stage("exact distances"):
-                order, ids, exact = self._decide(prepared, found, k, own, mode, poll)
-        return SearchResult(self._distances(order), ids, exact, watch.timing(bytes_read))
+            run = self._search_on_host if self._on_gpu is None else self._search_on_gpu
+            order, ids, exact, bytes_read = run(raw, k, own, mode, poll, report, watch)
+        way = "plain" if self._on_gpu is None else self._on_gpu.way(len(raw))
+        return SearchResult(self._distances(order), ids, tuple(exact), watch.timing(bytes_read), way)
 
     def within(self, query: ArrayLike, radius: float, mode: Mode = "compiled", poll: Poll = no_poll) -> tuple[Doubles, Ids]:
         """Distances and rows of all rows within `radius` of one query (d,), nearest first, computed directly.
@@ -106,29 +115,62 @@ class NearestRows:
         )
         possible = self._within(self.arithmetic.prepare(raw), 0, limit + 1e-9 * abs(limit), mode, poll)
         order, rows = self._nearest(raw[0], possible, len(possible), poll)
-        distances = self._distances(order)
+        distances = self._distances(order.astype(np.longdouble))
         inside = distances >= radius if self.metric == "inner_product" else distances <= radius
         return distances[inside], rows[inside]
 
-    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll) -> tuple[_Candidates, int]:
+    def _search_on_host(
+        self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> tuple[Longs, Ids, list[Exact], int]:
+        """Order and rows (q, k) of the nearest, how each query's were proven, and the bytes read."""
+        prepared = self.arithmetic.prepare(raw.astype(np.float64))
+        # In steps, so that few shapes are compiled; the query's own row may be among them.
+        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
+        with watch.stage("scan"):
+            found, bytes_read = self._propose(prepared, wanted, mode, poll, report)
+        with watch.stage("exact distances"):
+            decided = [
+                self._decide_one(prepared, i, k, rows, left_out, int(own[i]), mode, poll)
+                for i, (rows, left_out) in enumerate(zip(found.rows, found.left_out, strict=True))
+            ]
+        order, ids, exact = zip(*decided, strict=True)
+        return np.array(order, np.longdouble), np.array(ids), list(exact), bytes_read
+
+    def _search_on_gpu(
+        self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> tuple[Longs, Ids, list[Exact], int]:
+        """As `_search_on_host`; the host decides only what the device leaves open."""
+        assert self._on_gpu is not None
+        with watch.stage("search on the device"):
+            found = self._on_gpu.search(raw, k, own, mode, poll, report)
+        order, ids = found.order.astype(np.longdouble), found.rows
+        exact: list[Exact] = ["proven"] * len(raw)
+        doubtful = np.flatnonzero(~found.settled)
+        if doubtful.size:
+            with watch.stage("exact distances"):
+                prepared = self.arithmetic.prepare(raw[doubtful].astype(np.float64))
+                for i, query in enumerate(doubtful):
+                    answer = self._decide_one(
+                        prepared, i, k, found.candidates[query], found.left_out[query], int(own[query]), mode, poll
+                    )
+                    order[query], ids[query], exact[query] = answer
+        return order, ids, exact, found.bytes_read
+
+    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report) -> tuple[_Candidates, int]:
         """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
-        count = len(prepared.raw)
-        refinement = self._refinement if count > HOST_QUERIES else None
         found, bytes_read = [], 0
-        for chunk in self.vectors.chunks(poll):
-            step = max(1, MAX_SCORES[self.device.kind] // chunk.ones.shape[0])
+        # Every chunk serves all queries before the next: where vectors stream, to read it is what costs.
+        for chunk in self.vectors.chunks(poll, report):
+            step = max(1, self._max_scores // chunk.ones.shape[0])
             parts = []
-            for start in range(0, count, step):
+            for start in range(0, len(prepared.raw), step):
                 poll()
-                batch = slice(start, min(start + step, count))
-                parts.append(self._propose_chunk(prepared, batch, chunk, wanted, mode, refinement))
+                parts.append(self._propose_chunk(prepared, slice(start, start + step), chunk, wanted, mode))
                 bytes_read += chunk.scanned_bytes
             found.append(_stacked(parts, axis=0))
         return _best(_stacked(found, axis=1), wanted), bytes_read
 
-    def _propose_chunk(
-        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, refinement: Refinement | None
-    ) -> _Candidates:
+    def _propose_chunk(self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode) -> _Candidates:
         width = chunk.ones.shape[0]
         k = min(wanted, width)
         values, positions = self.arithmetic.propose(
@@ -139,58 +181,20 @@ class NearestRows:
             k=k,
             blocks=selection.block_sizes(self.device.kind, width, k),
         )
-        refined = None
-        if refinement is not None:
-            queries = prepared.direct[batch]
-            outputs = refinement.start(mode, queries, chunk, positions)
-            fence(values, positions, *outputs)
-            refined = refinement.finish(queries, outputs)
-        else:
-            fence(values, positions)
+        fence(values, positions)
         host = _without_wild(np.array(values))
         real = host < PAD / 10
         where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
         rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
         constant = prepared.constant[batch]
         left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
-        return _Candidates(host + constant[:, None], rows, left_out, refined)
-
-    def _decide(
-        self, prepared: Prepared, found: _Candidates, k: int, own: Ids, mode: Mode, poll: Poll
-    ) -> tuple[Doubles, Ids, tuple[Exact, ...]]:
-        """Order and rows (q, k) of the nearest, and how each query's were proven."""
-        count = len(prepared.raw)
-        order: Doubles = np.empty((count, k), np.longdouble)
-        ids = np.empty((count, k), np.int64)
-        exact: list[Exact] = ["proven"] * count
-        open_queries = np.arange(count)
-        if found.refined is not None and k < found.rows.shape[1]:
-            settled, order[:], ids = self._settle(found, found.refined, k, own)
-            open_queries = np.flatnonzero(~settled)
-        for i in open_queries:
-            rows = found.rows[i]
-            rows = rows[(rows >= 0) & (rows != own[i])]
-            order[i], ids[i], exact[i] = self._decide_one(prepared, int(i), k, rows, found.left_out[i], int(own[i]), mode, poll)
-        return order, ids, tuple(exact)
-
-    @staticmethod
-    def _settle(found: _Candidates, refined: Refined, k: int, own: Ids) -> tuple[NDArray[np.bool_], Doubles, Ids]:
-        """Which queries the device's float32 order settles beyond doubt, with order and rows (q, k) of all."""
-        usable = (found.rows >= 0) & (found.rows != own[:, None])
-        order = np.where(usable, refined.order, np.inf)
-        error = np.where(usable, refined.error, 0.0)
-        sorting = np.lexsort((found.rows, order), axis=1)
-        order, error, rows = (np.take_along_axis(a, sorting, axis=1) for a in (order, error, found.rows))
-        last = order[:, k - 1] + error[:, k - 1]
-        with np.errstate(invalid="ignore"):  # infinity less infinity, where there are fewer than k candidates: not settled
-            settled = separated(order, error, k) & (last < found.left_out)
-        return settled, order[:, :k], rows[:, :k]
+        return _Candidates(host + constant[:, None], rows, left_out)
 
     def _decide_one(
         self, prepared: Prepared, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
     ) -> tuple[Doubles, Ids, Exact]:
         query = prepared.raw[index]
-        order, rows = self._nearest(query, rows, k)
+        order, rows = self._nearest(query, rows[(rows >= 0) & (rows != own)], k)
         if len(rows) == k and (k == 0 or order[-1] < left_out):
             return order, rows, "proven"
         limit = order[-1] if len(rows) == k else np.inf
@@ -240,18 +244,18 @@ class NearestRows:
             return np.asarray(np.square(x).sum(axis=1))
         return np.asarray(np.abs(x).sum(axis=1) if self.metric == "l1" else np.abs(x).max(axis=1))
 
-    def _distances(self, order: Doubles) -> Doubles:
-        scale = np.float64(self.vectors.scale)
+    def _distances(self, order: Longs) -> Doubles:
+        scale = np.longdouble(self.vectors.scale)
         with np.errstate(over="ignore"):  # a distance or product beyond float64 is infinite
             if self.metric == "l2":
-                order = np.sqrt(order) / scale
+                distances: Longs = np.sqrt(order) / scale
             elif self.metric == "inner_product":
-                order = -order / scale / scale
+                distances = -order / scale / scale
             elif self.metric == "cosine":
-                order = np.maximum(order, 0.0)
+                distances = np.maximum(order, 0.0)
             else:
-                order = order / scale
-            return order.astype(np.float64)
+                distances = order / scale
+            return np.asarray(distances, np.float64)
 
 
 def _without_wild(scores: NDArray[np.float32]) -> Doubles:
@@ -276,15 +280,11 @@ def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:
     """Candidates of several batches (axis 0) or of several chunks (axis 1) as one."""
     if len(parts) == 1:
         return parts[0]
-    refined = [part.refined for part in parts if part.refined is not None]
     left_out = [part.left_out for part in parts]
     return _Candidates(
         np.concatenate([part.bounds for part in parts], axis),
         np.concatenate([part.rows for part in parts], axis),
         np.concatenate(left_out) if axis == 0 else np.minimum.reduce(left_out),
-        Refined(np.concatenate([r.order for r in refined], axis), np.concatenate([r.error for r in refined], axis))
-        if refined
-        else None,
     )
 
 
@@ -295,10 +295,8 @@ def _best(found: _Candidates, wanted: int) -> _Candidates:
     part = np.argpartition(found.bounds, wanted - 1, axis=1)
     kept, dropped = part[:, :wanted], part[:, wanted:]
     nearest_dropped = np.take_along_axis(found.bounds, dropped, axis=1).min(axis=1)
-    refined = found.refined
     return _Candidates(
         np.take_along_axis(found.bounds, kept, axis=1),
         np.take_along_axis(found.rows, kept, axis=1),
         np.minimum(found.left_out, nearest_dropped),
-        refined and Refined(np.take_along_axis(refined.order, kept, axis=1), np.take_along_axis(refined.error, kept, axis=1)),
     )

@@ -14,6 +14,14 @@ from core.types import DeviceKind
 # Block lengths, one level within the other; measured best: short on a CPU, long and then short on a GPU.
 BLOCKS: dict[DeviceKind, tuple[int, ...]] = {"cpu": (64,), "metal": (512, 32), "cuda": (512, 32)}
 
+# Scores held at once, (queries, rows of a chunk), where memory allows: 128 MB on a CPU, 4 GB on CUDA.
+MAX_SCORES: dict[DeviceKind, int] = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
+
+
+def scores_at_once(kind: DeviceKind, working_bytes: int) -> int:
+    """How many scores to hold at once, so that they and what is made of them fit `working_bytes`."""
+    return min(MAX_SCORES[kind], working_bytes // 8)
+
 
 def block_sizes(kind: DeviceKind, width: int, k: int) -> tuple[int, ...]:
     """Block lengths for rows of `width` values (a multiple of 1024), powers of two; none where a plain partition is as good."""

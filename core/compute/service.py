@@ -13,6 +13,7 @@ from core.compute.bench import run_cases
 from core.compute.device import select
 from core.compute.projection import Fit, Projector
 from core.compute.search import NearestRows
+from core.compute.storage import RoundedRows
 from core.compute.timing import stopwatch
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
 from core.dataset import Dataset
@@ -25,6 +26,7 @@ from core.types import (
     AnnotateRequest,
     AnnotateResult,
     BenchRequest,
+    ComputeOptions,
     InspectRequest,
     InspectResult,
     LoadRequest,
@@ -70,8 +72,9 @@ class _Held:
 class Service:
     """Holds the vectors of one data set on the device, and answers requests about any."""
 
-    def __init__(self, device: str | None = None) -> None:
-        self.device = select(device)
+    def __init__(self, options: ComputeOptions) -> None:
+        self.device = select(options.device, options.memory_bytes)
+        self._storage = options.storage
         self._scan: tuple[Dataset, Scan] | None = None
         self._held: _Held | None = None  # of the data set asked about last
 
@@ -165,8 +168,9 @@ class Service:
             raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
         if not vectors.scan.finite[row]:
             raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")
-        query = dataset.read(np.array([row]))
-        found = NearestRows(vectors, request.metric, self.device).search(query, request.k, request.mode, [row], job.poll)
+        query = vectors.source.read(np.array([row]))
+        searcher = NearestRows(vectors, request.metric, self.device)
+        found = searcher.search(query, request.k, request.mode, [row], job.poll, job.report)
         return NeighboursResult(
             dataset, row, request.metric, found.ids[0], found.distances[0], found.exact[0], request.k, found.timing
         )
@@ -176,7 +180,8 @@ class Service:
         if self._held is None or self._held.dataset is not dataset:
             scan = self._scanned(dataset, job)
             self._forget()
-            vectors = Vectors(dataset, scan, self.device.kind, self.device.budget_bytes)
+            source = dataset if self._storage == "float32" else RoundedRows(dataset, self._storage)
+            vectors = Vectors(source, scan, self.device.kind, self.device.budget_bytes, self._storage)
             self._held = _Held(dataset, scan, vectors)
         held = self._held
         held.vectors.upload(job.poll, job.report)

@@ -1,31 +1,40 @@
-"""Truncated singular value decomposition by subspace iteration.
+"""Truncated singular value decomposition by block Krylov iteration.
 
-Z = Aᵀ(A·V), re-orthonormalised, is iterated as one compiled function until a residual test holds; then Rayleigh and Ritz give
-singular values and vectors. Halko, Martinsson, Tropp: Finding structure with randomness (2011), algorithms 4.4 and 5.1.
+Z = Aᵀ(A·V) with the next V made orthonormal is one compiled function; core.compute.krylov finds the best within all V until a
+residual test holds; then Rayleigh and Ritz on A itself give singular values and vectors. Musco and Musco: Randomized Block Krylov
+Methods for Stronger and Faster Approximate Singular Value Decomposition (2015), algorithm 2.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.compute import kernels
+from core.compute import kernels, krylov
 from core.compute.compilation import pair
+from core.compute.krylov import Doubles, Pairs, on_cpu
+from core.compute.orthonormal import TINY, orthonormal, unit_columns
 from core.compute.timing import fence
 from core.compute.vectors import Poll, no_poll
 from core.types import Mode
 
-# Directions carried along beyond the k wanted: they let a cluster of close singular values past k converge.
-OVERSAMPLE = 10
-# Residual |Aᵀu - σv| / σ₁ at which a triplet counts as converged, by precision.
-TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
-TINY = float(np.finfo(np.float32).tiny)
-# Rounds of `iters` iterations after which it stops and reports the residual it has.
+# Residual |AᵀAv - σ²v| / σ₁² at which a triplet counts as converged, by precision: a few times what products round off.
+TOLERANCE = {mx.float32: 2e-6, mx.float64: 1e-13}
+# Steps between residual tests, times this, after which it stops and reports the residual it has.
 MAX_ROUNDS = 40
+# A start from one row in SAMPLE saves most of the first products, where there are rows enough to speak for all.
+SAMPLE = 16
+SAMPLE_ITERATIONS = 3
+ENOUGH = 4  # rows in the sample, times the columns
+# Random directions mixed into that start, so that what the sample lacks is found all the same.
+MIXED = 0.03
+# What a combination of blocks may lack of a unit vector, for the same combination of images to be its image.
+UNTOLD = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +48,8 @@ class Triplets:
     u: mx.array  # (m, k)
     s: mx.array  # (k,)
     vt: mx.array  # (k, n)
-    residual: float  # largest |Aᵀu - σv| / σ₁ among the k
+    residual: float  # largest |AᵀAv - σ²v| / σ₁² among the k
+    explained: mx.array  # (k,) shares σ² / |A|² of the whole
     iterations: int
 
 
@@ -48,13 +58,14 @@ def topk_svd(
 ) -> tuple[mx.array, mx.array, mx.array]:
     """The k largest singular triplets of A (m, n): U (m, k), S (k,), Vᵀ (k, n), in float32 (float64 on a CPU if A is).
 
-    `iters` iterations run between residual tests; it goes on until the test holds or more would not help. `use_compile` runs
-    the iteration as one compiled function; the result is the same. `use_kernel` computes Aᵀ(A·V) by the custom kernels of
-    core.compute.kernels, in float32. Plain products are the default: kernels have to be measured faster first. Raises
-    ValueError for a k outside 1 to min(m, n), UserError where `use_kernel` asks for kernels that this device has not.
+    At most `iters` iterations run between residual tests, of which each costs a GPU a round trip; it goes on until the test holds
+    or more would not help. `use_compile` runs the iteration as one compiled function; the result is the same. `use_kernel`
+    computes Aᵀ(A·V) by the custom kernels of core.compute.kernels, in float32. Plain products are the default: kernels have to
+    be measured faster first. Raises ValueError for a k outside 1 to min(m, n) and for NaN or infinity in A, UserError where
+    `use_kernel` asks for kernels that this device has not.
     """
-    result = truncated_svd(a, k, iters, use_kernel, "compiled" if use_compile else "eager")
-    return result.u, result.s, result.vt
+    _, factors, _ = _found(a, k, iters, use_kernel, "compiled" if use_compile else "eager", no_poll, MAX_ROUNDS, None)
+    return factors
 
 
 def truncated_svd(
@@ -65,50 +76,69 @@ def truncated_svd(
     mode: Mode = "compiled",
     poll: Poll = no_poll,
     max_rounds: int = MAX_ROUNDS,
+    products: bool | None = None,
 ) -> Triplets:
-    """As `topk_svd`, with the residual reached and the iterations it took, at most `max_rounds` times `iters`."""
-    matrix = _as_matrix(a)
-    m, n = matrix.shape
-    if not 1 <= k <= min(m, n):
-        raise ValueError(f"k must be from 1 to {min(m, n)} for a matrix of shape {(m, n)}, not {k}")
-    if use_kernel:
-        kernels.require()
-    if m < n:
-        flipped = _tall(matrix.T, k, iters, use_kernel, mode, poll, max_rounds)
-        return Triplets(flipped.vt.T, flipped.s, flipped.u.T, flipped.residual, flipped.iterations)
-    return _tall(matrix, k, iters, use_kernel, mode, poll, max_rounds)
+    """As `topk_svd`, with the residual reached, the variance explained and the iterations it took, about `max_rounds` times
+    `iters` at most.
+
+    `products` makes blocks orthonormal by products alone instead of QR; by default on a GPU.
+    """
+    matrix, (u, s, vt), pairs = _found(a, k, iters, use_kernel, mode, poll, max_rounds, products)
+    values, whole = np.square(np.array(s, np.float64)), _square_sum(matrix)
+    explained = values / whole if whole > 0 else np.zeros(k)
+    return Triplets(u, s, vt, pairs.residual, mx.array(explained, dtype=s.dtype), pairs.steps)
 
 
 @pair
-def iterate(a: mx.array, v: mx.array, *, iters: int, use_kernel: bool = False) -> mx.array:
+def iterate(a: mx.array, v: mx.array, *, iters: int, use_kernel: bool = False, products: bool | None = None) -> mx.array:
     """`iters` steps of subspace iteration on V (n, p): Z = Aᵀ(A·V), by plain products or custom kernels, orthonormalised."""
+    by_products = not on_cpu() if products is None else products
     for _ in range(iters):
-        v = orthonormal(kernels.z_step(a, v) if use_kernel else a.T @ (a @ v))
+        v = orthonormal(kernels.z_step(a, v) if use_kernel else _back(a, _image(a, v)), by_products)
     return v
 
 
 @pair
-def project(a: mx.array, v: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-    """B = A·V with its columns made unit length, those lengths, and the cosines between them, BᵀB.
-
-    The Gram matrix of unit columns is near the identity when V is near the singular vectors, so that small singular values
-    keep their digits beside large ones.
+def advance(
+    a: mx.array, window: mx.array, block: mx.array, *, use_kernel: bool, products: bool
+) -> tuple[mx.array, mx.array, mx.array, mx.array]:
+    """One step of block Lanczos: V (n, p), what `block` adds to `window` (n, c), made orthonormal; Z = Aᵀ(A·V); and the window
+    moved on by a block, zeros or the oldest columns falling out in front, so that its shape stays and one trace serves all steps.
+    Last (A·V)ᵀ, (p, m), which custom kernels leave empty.
     """
-    b = a @ v
-    lengths = mx.linalg.norm(b, axis=0)
-    unit = b / mx.maximum(lengths, mx.array(TINY, b.dtype))
-    return unit, lengths, unit.T @ unit
+    v = unit_columns(block)
+    v = unit_columns(v - window @ (window.T @ v))
+    v = orthonormal(v - window @ (window.T @ v), products)
+    image = mx.zeros((v.shape[1], 0), a.dtype) if use_kernel else _image(a, v)
+    z = kernels.z_step(a, v) if use_kernel else _back(a, image)
+    return v, z, mx.concatenate([window[:, v.shape[1] :], v], axis=1), image
 
 
 @pair
-def residuals(a: mx.array, u: mx.array, s: mx.array, v: mx.array) -> mx.array:
-    """|Aᵀu - σv| of each triplet, (p,)."""
-    return mx.linalg.norm(a.T @ u - v * s, axis=0)
+def combined(*arrays: mx.array) -> mx.array:
+    """The sum of Cᵀ·Bᵀ, (c, m), over pairs of coefficients C (p, c) and images Bᵀ (p, m), all C first."""
+    half = len(arrays) // 2
+    whole = arrays[0].T @ arrays[half]
+    for c, b in zip(arrays[1:half], arrays[half + 1 :], strict=True):
+        whole = mx.addmm(whole, c.T, b)
+    return whole
 
 
-def orthonormal(z: mx.array) -> mx.array:
-    """An orthonormal basis of the columns of Z. MLX has QR on the CPU only; a GPU hops there and back."""
-    return mx.linalg.qr(z, stream=mx.cpu)[0]
+@pair
+def cosines(image: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """Rows of Bᵀ (p, m) made unit length, those lengths, and the cosines between them.
+
+    The Gram matrix of unit vectors is near the identity when they are near the singular vectors, so that small singular values
+    keep their digits beside large ones.
+    """
+    lengths = mx.linalg.norm(image, axis=1)
+    unit = image / mx.maximum(lengths, TINY)[:, None]
+    return unit, lengths, unit @ unit.T
+
+
+def mixed(likely: Doubles, block: Doubles) -> Doubles:
+    """A start from directions `likely` (n, p) that a sample of rows shows, with random ones from `block` (n, p) mixed in."""
+    return likely + MIXED / sqrt(len(block)) * block
 
 
 def fix_signs(v: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -117,57 +147,136 @@ def fix_signs(v: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(v[largest, np.arange(v.shape[1])] < 0, -1.0, 1.0)
 
 
-def _tall(a: mx.array, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll, max_rounds: int) -> Triplets:
+def _image(a: mx.array, v: mx.array) -> mx.array:
+    """(A·V)ᵀ, (p, m). OpenBLAS takes products with few rows 1.3 times as fast as products with few columns."""
+    return v.T @ a.T if on_cpu() else (a @ v).T
+
+
+def _back(a: mx.array, image: mx.array) -> mx.array:
+    """Aᵀ·B, (n, p), from Bᵀ."""
+    return (image @ a).T if on_cpu() else a.T @ image.T
+
+
+def _found(
+    a: mx.array | ArrayLike, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll, max_rounds: int, products: bool | None
+) -> tuple[mx.array, tuple[mx.array, mx.array, mx.array], Pairs]:
+    """A as computed with; U, S, Vᵀ; and the pairs of AᵀA, or AAᵀ if that is smaller, that they come from."""
+    matrix = _as_matrix(a)
+    m, n = matrix.shape
+    if not 1 <= k <= min(m, n):
+        raise ValueError(f"k must be from 1 to {min(m, n)} for a matrix of shape {(m, n)}, not {k}")
     if use_kernel:
-        a = mx.contiguous(a)  # once, or the kernels would copy a transposed view at every step
-    n = a.shape[1]
-    width = min(k + OVERSAMPLE, n)
-    tolerance = TOLERANCE[str(a.dtype).removeprefix("mlx.core.")]
-    v = orthonormal(mx.random.normal((n, width), key=mx.random.key(0)).astype(a.dtype))
-    best: Triplets | None = None
-    for rounds in range(1, max_rounds + 1):
-        poll()
-        v = iterate(mode, a, v, iters=iters, use_kernel=use_kernel)
-        found, v = _rayleigh_ritz(a, v, k, mode, rounds * iters)
-        # Once rounding is all that is left the residual stops falling; the best is as good as this precision gives.
-        if best is not None and found.residual > 0.9 * best.residual and best.residual < 100 * tolerance:
-            break
-        best = found if best is None or found.residual < best.residual else best
-        if best.residual <= tolerance:
-            break
-    assert best is not None
-    return best
+        kernels.require()
+    how: dict[str, Any] = {"use_kernel": use_kernel, "products": not on_cpu() if products is None else products}
+    tall = matrix if m >= n else matrix.T
+    if use_kernel:
+        tall = mx.contiguous(tall)  # once, or the kernels would copy a transposed view at every step
+    sequence = _Sequence(tall, mode, poll, how)
+    pairs = krylov.leading(sequence.expand, _start(tall, k, mode, how), k, TOLERANCE[matrix.dtype], iters, iters * max_rounds)
+    u, s, v = _rayleigh_ritz(sequence.image(pairs.vectors), pairs.vectors, k, mode)
+    return matrix, (u, s, v.T) if m >= n else (v, s, u.T), pairs
 
 
-def _rayleigh_ritz(a: mx.array, v: mx.array, k: int, mode: Mode, iterations: int) -> tuple[Triplets, mx.array]:
-    """The best triplets within the span of V (n, p), and V rotated onto them."""
-    unit, lengths, cosines = project(mode, a, v)
-    fence(unit, lengths, cosines)
+def _start(a: mx.array, k: int, mode: Mode, how: dict[str, Any]) -> Doubles:
+    """A block (n, p) to start from: random, or what a few iterations on a sample of rows make of that."""
+    m, n = a.shape
+    block = krylov.random_block(n, krylov.width(k, n))
+    if m < SAMPLE * ENOUGH * n or block.shape[1] == n:
+        return block
+    sample = mx.contiguous(a[::SAMPLE])
+    v = iterate(mode, sample, mx.array(block, dtype=a.dtype), iters=SAMPLE_ITERATIONS, **how)
+    fence(v)
+    return mixed(np.array(v, np.float64), block)
+
+
+@dataclass(eq=False)
+class _Sequence:
+    """Blocks V of the Krylov sequence of AᵀA, made on the device without waiting for the host in between."""
+
+    a: mx.array
+    mode: Mode
+    poll: Poll
+    how: dict[str, Any]
+    _blocks: list[Doubles] = field(default_factory=list)
+    _images: list[mx.array] = field(default_factory=list)  # (A·V)ᵀ of each; both forgotten when they outgrow half of A
+
+    def expand(self, kept: Doubles, block: Doubles, steps: int) -> tuple[Doubles, Doubles]:
+        """See core.compute.krylov.Expand."""
+        self.poll()
+        n, p = block.shape
+        window = np.zeros((n, min(krylov.BLOCKS * p, n)))
+        window[:, window.shape[1] - kept.shape[1] :] = kept
+        held, z = mx.array(window, dtype=self.a.dtype), mx.array(_scaled(block), dtype=self.a.dtype)
+        made: list[mx.array] = []
+        for _ in range(steps):
+            v, z, held, image = advance(self.mode, self.a, held, z, **self.how)
+            made += [v, z]
+            self._images.append(image)
+        both = mx.concatenate(made, axis=1)
+        fence(both, *self._images[-steps:])
+        fetched: Doubles = np.array(both, np.float64).reshape(n, steps, 2, p)
+        blocks, images = (fetched[:, :, i].reshape(n, steps * p) for i in range(2))
+        if not np.isfinite(images).all():
+            raise ValueError("the matrix holds NaN or infinity, or values whose squares do")
+        self._blocks.append(blocks)
+        if self.how["use_kernel"] or len(self._images) * p > n // 2:
+            self._blocks.clear()
+            self._images.clear()
+        return blocks, images
+
+    def image(self, vectors: Doubles) -> mx.array:
+        """(A·X)ᵀ, (c, m), of `vectors` X (n, c): put together from what the steps computed, where that loses no digit."""
+        if self._images:
+            made = np.hstack(self._blocks)
+            parts = krylov.inner(made, vectors)
+            parts += krylov.inner(made, vectors - krylov.times(made, parts))  # blocks are orthonormal to single precision only
+            if np.abs(krylov.times(made, parts) - vectors).max() <= UNTOLD:
+                coefficients = (mx.array(part, dtype=self.a.dtype) for part in np.split(parts, len(self._images)))
+                whole: mx.array = combined(self.mode, *coefficients, *self._images)
+                return whole
+        return _image(self.a, mx.array(vectors, dtype=self.a.dtype))
+
+
+def _scaled(block: Doubles) -> Doubles:
+    """Columns of largest entry 1, which single precision holds whatever they were."""
+    largest = np.abs(block).max(axis=0)
+    return np.asarray(block / np.where(largest > 0, largest, 1.0))
+
+
+def _rayleigh_ritz(image: mx.array, vectors: Doubles, k: int, mode: Mode) -> tuple[mx.array, mx.array, mx.array]:
+    """U (m, k), S (k,) and V (n, k), the best triplets within the span of `vectors` X (n, p); `image` is (A·X)ᵀ."""
+    unit, lengths, between = cosines(mode, image)
+    fence(unit, lengths, between)
     scale = np.array(lengths, np.float64)
-    gram = scale[:, None] * np.array(cosines, np.float64) * scale
-    values, rotation = np.linalg.eigh((gram + gram.T) / 2)
-    values, rotation = values[::-1], rotation[:, ::-1]
+    gram = scale[:, None] * np.array(between, np.float64) * scale
+    values, rotation = krylov.eigh((gram + gram.T) / 2)
+    values, rotation = values[::-1][:k], rotation[:, ::-1][:, :k]
     s = np.sqrt(np.maximum(values, 0.0))
-    signs = fix_signs(np.array(v, np.float64) @ rotation)
-    rotation = rotation * signs
+    rotated = krylov.times(vectors, rotation)
+    signs = fix_signs(rotated)
+    rotation, rotated = rotation * signs, rotated * signs
     # u = B W / σ; where σ vanishes any unit vector will do, and zero says that none was found.
     safe = s > s[0] * np.finfo(np.float32).eps
     u_rotation = np.where(safe, scale[:, None] * rotation / np.where(safe, s, 1.0), 0.0)
-    v = v @ mx.array(rotation, dtype=v.dtype)
-    u = unit @ mx.array(u_rotation[:, :k], dtype=v.dtype)
-    sigma = mx.array(s[:k], dtype=v.dtype)
-    off = residuals(mode, a, u, sigma, v[:, :k])
-    fence(u, v, off)
-    residual = float(np.array(off)[safe[:k]].max(initial=0.0) / s[0]) if s[0] > 0 else 0.0
-    return Triplets(u, sigma, v[:, :k].T, residual, iterations), v
+    u = (mx.array(u_rotation.T, dtype=image.dtype) @ unit).T
+    found = (u, mx.array(s, dtype=image.dtype), mx.array(rotated, dtype=image.dtype))
+    fence(*found)
+    return found
+
+
+def _square_sum(a: mx.array) -> float:
+    """|A|², the sum of squares. On a CPU by NumPy: MLX writes the squares down before it adds them up, all on one core."""
+    if not on_cpu():
+        return float(np.array(mx.square(a).sum()))
+    rows: NDArray[np.floating[Any]] = np.array(a, copy=False)
+    return float(np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64))
 
 
 def _as_matrix(a: mx.array | ArrayLike) -> mx.array:
-    on_cpu = mx.default_device() == mx.Device(mx.cpu)
     if not isinstance(a, mx.array):
         host = np.asarray(a)
-        double = on_cpu and host.dtype == np.float64
+        double = on_cpu() and host.dtype == np.float64
         a = mx.array(host, dtype=mx.float64 if double else mx.float32)
     if a.ndim != 2:
         raise ValueError(f"a matrix is needed, not an array of shape {a.shape}")
-    return a if a.dtype == mx.float64 and on_cpu else a.astype(mx.float32)
+    return a if a.dtype == mx.float64 and on_cpu() else a.astype(mx.float32)

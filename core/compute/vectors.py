@@ -8,13 +8,16 @@ followed by four more entries, so that one product yields a whole score and no p
     0         | 0                                 | 0           | 0 | WILD       a row of wild norm, which always does
 
 On a CPU a chunk is transposed, (d + 4, rows): one query then reads memory in order, 2.7 times as fast as row-major. On a GPU it
-is (rows, d), and a float16 copy beside it, with the entries apart, serves the search (see core.compute.proposals).
+is (rows, d), and a float16 copy beside it, with the entries apart, serves the search (see core.compute.half_search). With
+`storage` float16 or bfloat16 that copy is all there is: a third of the memory, and exact, for the values are rounded before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -22,13 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UserError
-from core.types import DeviceKind, Ids
+from core.types import DeviceKind, Floats, Ids, Storage
 
 EXTRA = 4
 SQUARE, NORM, ONE, PADDING = range(EXTRA)  # offsets of the entries after the d values
 PAD = 3e38
 # Rows are padded to whole blocks of this size; core.compute.selection works in blocks that divide it.
 ROW_MULTIPLE = 1024
+# The part of the memory budget that is kept for work on the vectors: scores, a chunk in another form, chunks on their way.
+WORKING_SHARE = 4
+# Chunks of vectors that stream exist at once: two on the host, two on the device, and as many again for what is computed.
+CHUNKS_AT_ONCE = 8
 # On a GPU few large chunks: every one costs a round trip. At most 2**30 values, well within 32-bit indices.
 CHUNK_BYTES: dict[DeviceKind, int] = {"cpu": 256 << 20, "metal": 1 << 30, "cuda": 6 << 30}
 # A typical norm outside this range is scaled by a power of two, which is exact, so that squares neither overflow nor vanish.
@@ -119,14 +126,23 @@ class HalfCopy:
 class Chunk:
     """Some rows of the file on the device."""
 
-    start: int  # row of the file that the first column stands for
+    start: int  # row of the file that the first position stands for
+    first: int  # how many rows were kept before it
     rows: int  # real rows, without padding
     kept: Ids | None  # rows kept, counted from `start`, where some were left out
-    data: mx.array  # (d + 4, width) on a CPU, (width, d) on a GPU, float32
+    stored: mx.array | None  # (d + 4, width) on a CPU, (width, d) on a GPU, float32; None where the half copy is all there is
     wild: Ids  # positions of wild rows, which are stored as zeros
     ones: mx.array  # (width,) 1 for a row, 0 for a wild row and for padding
     inverse_norms: mx.array  # (width,) of the unshifted rows; 0 for a zero row, 1 for padding
     half: HalfCopy | None  # on a GPU
+
+    @property
+    def data(self) -> mx.array:
+        """Rows in float32, in the layout of `stored`; made of the half copy, lazily, where that is all there is."""
+        if self.stored is not None:
+            return self.stored
+        assert self.half is not None
+        return self.half.rows.astype(mx.float32) * self.half.back[:, None]
 
     @property
     def scanned_bytes(self) -> int:
@@ -138,25 +154,45 @@ class Chunk:
         return self.start + (index.astype(np.int64) if self.kept is None else self.kept[index])
 
 
-class Vectors:
-    """All finite rows of a source on the device; read anew chunk by chunk where they do not fit `budget_bytes`."""
+@dataclass(frozen=True, eq=False)
+class _HostChunk:
+    """A chunk read and converted, still on the host."""
 
-    def __init__(self, source: Rows, scan: Scan, kind: DeviceKind, budget_bytes: int) -> None:
+    start: int
+    rows: int
+    kept: Ids | None
+    data: Floats  # part of a buffer that the next chunk but one overwrites
+    extra: Floats  # (4, width)
+    inverse_norms: Floats  # (width,)
+
+
+class Vectors:
+    """All finite rows of a source on the device; read anew chunk by chunk where they do not fit `budget_bytes`.
+
+    The budget covers the rows and the work on them. With a `storage` other than float32 the source's values must be rounded to
+    it (core.compute.storage); on a CPU they still take four bytes each.
+    """
+
+    def __init__(self, source: Rows, scan: Scan, kind: DeviceKind, budget_bytes: int, storage: Storage = "float32") -> None:
         self.source = source
         self.scan = scan
         self.columns = kind == "cpu"
+        self.halves_only = storage != "float32" and not self.columns
         self.dims = source.dims
         self.width = source.dims + EXTRA
-        row_bytes = 4 * self.width if self.columns else 6 * self.width
+        self.working_bytes = budget_bytes // WORKING_SHARE
+        row_bytes = self._row_bytes()
         self.nbytes = row_bytes * source.rows
-        self.resident = self.nbytes <= budget_bytes
-        chunk_bytes = CHUNK_BYTES[kind] if self.resident else min(CHUNK_BYTES[kind], budget_bytes // 4)
-        if chunk_bytes < row_bytes * ROW_MULTIPLE:
+        self.resident = self.nbytes + self.working_bytes <= budget_bytes
+        chunk_row_bytes = max(row_bytes, 4 * self.width)
+        needed = chunk_row_bytes * ROW_MULTIPLE * CHUNKS_AT_ONCE
+        if budget_bytes < needed:
             raise UserError(
-                f"{row_bytes * ROW_MULTIPLE * 4 / 1e9:.2f} GB of free memory are needed to work through vectors of "
-                f"{self.dims:,} dimensions, {budget_bytes / 1e9:.2f} GB may be used now; close other programs."
+                f"{needed / 1e9:.2f} GB of memory are needed to work through vectors of {self.dims:,} dimensions, "
+                f"{budget_bytes / 1e9:.2f} GB may be used; close other programs, or allow more with --memory."
             )
-        self.step = chunk_bytes // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE
+        chunk_bytes = min(CHUNK_BYTES[kind], budget_bytes // CHUNKS_AT_ONCE)
+        self.step = max(1, chunk_bytes // chunk_row_bytes // ROW_MULTIPLE) * ROW_MULTIPLE
         # Every product of D terms in float32, in any order, is off by at most this times the sum of their magnitudes
         # (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); 8 more terms cover the rounding of the entries.
         self.error = 1.01 * (self.width + 8) * 2.0**-24
@@ -166,6 +202,20 @@ class Vectors:
     @property
     def rows(self) -> int:
         return self.scan.finite_count
+
+    def file_rows(self, numbers: Ids) -> Ids:
+        """Rows of the file, given by how many kept rows come before each."""
+        return numbers + np.searchsorted(self._gaps, numbers, side="right")
+
+    def numbers(self, file_rows: Ids) -> Ids:
+        """How many kept rows come before each of these rows of the file, which must be kept ones; -1 stays."""
+        return file_rows - np.searchsorted(self.scan.non_finite_rows, file_rows)
+
+    @cached_property
+    def _gaps(self) -> Ids:
+        """How many rows are kept before each row that is left out."""
+        left_out = self.scan.non_finite_rows
+        return left_out - np.arange(len(left_out))
 
     def upload(self, poll: Poll = no_poll, report: Report = no_report) -> None:
         """Bring the rows onto the device, unless they do not fit."""
@@ -177,20 +227,29 @@ class Vectors:
             report("Loading vectors", min(chunk.start + self.step, self.source.rows), self.source.rows)
         self._chunks = chunks
 
-    def chunks(self, poll: Poll = no_poll) -> Iterator[Chunk]:
-        """All chunks, in order of rows. `poll` is called before each."""
+    def chunks(self, poll: Poll = no_poll, report: Report = no_report) -> Iterator[Chunk]:
+        """All chunks, in order of rows. `poll` is called before each; `report` is told where they have to be read anew."""
         if not self.resident:
-            yield from self._make_chunks(poll)
+            for chunk in self._make_chunks(poll):
+                report("Reading vectors", min(chunk.start + self.step, self.source.rows), self.source.rows)
+                yield chunk
             return
         self.upload(poll)
         for chunk in self._chunks:
             poll()
             yield chunk
 
-    def _scale_and_shift(self) -> tuple[float, NDArray[np.float32]]:
+    def _row_bytes(self) -> int:
+        """Bytes that a row takes on the device: its values, and on a GPU the half copy with 7 figures."""
+        if self.columns:
+            return 4 * (self.width + 2)
+        return (2 if self.halves_only else 6) * self.dims + 4 * 7
+
+    def _scale_and_shift(self) -> tuple[float, Floats]:
         """A power of two that brings a wild median norm near 1, and the sample's median after it.
 
-        Any scale and shift are right: these merely keep the values small.
+        Any scale and shift are right: these merely keep the values small. Where only halves are kept there is no shift, for the
+        shifted values would have to be rounded.
         """
         ids = self.source.sample_rows(4096)
         ids = ids[self.scan.finite[ids]]
@@ -200,19 +259,34 @@ class Vectors:
         norm = float(np.median(np.abs(sample).max(axis=1)) * np.sqrt(self.dims))
         low, high = TYPICAL_NORMS
         scale = 1.0 if norm == 0.0 or low <= norm <= high else 2.0 ** -np.floor(np.log2(norm))
+        if self.halves_only:
+            return float(scale), np.zeros(self.dims, np.float32)
         typical = np.clip(sample * scale, -SANE_NORMS[1], SANE_NORMS[1])
         shift = typical.mean(axis=0) if norm == 0.0 else np.median(typical, axis=0)
         return float(scale), shift.astype(np.float32)
 
     def _make_chunks(self, poll: Poll) -> Iterator[Chunk]:
-        # One host buffer serves all chunks: fresh pages cost as much as the copying.
+        """Read chunk after chunk, each while the one before is worked on."""
+        starts = range(0, self.source.rows, self.step)
         width = min(self.step, _padded(self.source.rows))
-        buffer = np.empty((self.width, width) if self.columns else (width, self.dims), np.float32)
-        for start in range(0, self.source.rows, self.step):
-            poll()
-            yield self._make_chunk(start, min(start + self.step, self.source.rows), buffer)
+        # Host buffers serve all chunks in turn: fresh pages cost as much as the copying.
+        buffers = [
+            np.empty((self.width, width) if self.columns else (width, self.dims), np.float32) for _ in range(min(2, len(starts)))
+        ]
+        reading = ThreadPoolExecutor(1, "kinscope-read")
+        try:
+            ahead = reading.submit(self._read_chunk, 0, buffers[0])
+            for i, start in enumerate(starts):
+                poll()
+                host = ahead.result()
+                if i + 1 < len(starts):
+                    ahead = reading.submit(self._read_chunk, start + self.step, buffers[(i + 1) % 2])
+                yield self._to_device(host)
+        finally:
+            reading.shutdown()
 
-    def _make_chunk(self, start: int, stop: int, buffer: NDArray[np.float32]) -> Chunk:
+    def _read_chunk(self, start: int, buffer: Floats) -> _HostChunk:
+        stop = min(start + self.step, self.source.rows)
         finite = self.scan.finite[start:stop]
         kept = None if finite.all() else np.flatnonzero(finite)
         rows = int(np.count_nonzero(finite))
@@ -240,18 +314,21 @@ class Vectors:
             data[self.dims :] = extra
         else:
             data[rows:] = 0.0
-        wild = np.flatnonzero(extra[PADDING] == np.float32(WILD))
-        half = None if self.columns else self._half_copy(data, extra)
+        return _HostChunk(start, rows, kept, data, extra, inverse_norms)
+
+    def _to_device(self, host: _HostChunk) -> Chunk:
+        wild = np.flatnonzero(host.extra[PADDING] == np.float32(WILD))
+        first = host.start - int(np.searchsorted(self.scan.non_finite_rows, host.start))
         # mx.array copies: the buffer is free again when this returns. But it keeps strides, and a product with a part of a wider
         # buffer, which is what a last chunk is, takes ten times as long.
-        whole = mx.array(np.ascontiguousarray(data))
-        chunk = Chunk(start, rows, kept, whole, wild, mx.array(extra[ONE]), mx.array(inverse_norms), half)
-        mx.eval(chunk.data, chunk.ones, chunk.inverse_norms)
-        return chunk
+        data = mx.array(np.ascontiguousarray(host.data))
+        ones, inverse_norms = mx.array(host.extra[ONE]), mx.array(host.inverse_norms)
+        half = None if self.columns else _half_copy(data, host.extra)
+        stored = None if self.halves_only else data
+        mx.eval(data, ones, inverse_norms)
+        return Chunk(host.start, first, host.rows, host.kept, stored, wild, ones, inverse_norms, half)
 
-    def _convert(
-        self, x: NDArray[np.floating[Any]], inverse_norms: NDArray[np.float32], extra: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _convert(self, x: NDArray[np.floating[Any]], inverse_norms: Floats, extra: Floats) -> Floats:
         """Rows x (m, d) of the file as they are stored, (m, d); fills their inverse norms (m,) and extra entries (4, m)."""
         if self.scale != 1.0:
             x = x.astype(np.float64) * self.scale
@@ -271,15 +348,16 @@ class Vectors:
         extra[PADDING, wild] = WILD
         return shifted
 
-    def _half_copy(self, data: NDArray[np.float32], extra: NDArray[np.float32]) -> HalfCopy:
-        # Rows too short to be scaled to float16's range lose all: the floor covers that, far below what matters elsewhere.
-        norms = extra[NORM] + HALF_FLOOR
-        to_half = np.exp2(half_exponent(extra[NORM])).astype(np.float32)
-        rows = (data * to_half[:, None]).astype(np.float16)
-        vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, extra[PADDING])
-        copy = HalfCopy(mx.array(rows), *(mx.array(a.astype(np.float32)) for a in vectors))
-        mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.bias)
-        return copy
+
+def _half_copy(data: mx.array, extra: Floats) -> HalfCopy:
+    # Rows too short to be scaled to float16's range lose all: the floor covers that, far below what matters elsewhere.
+    norms = extra[NORM] + HALF_FLOOR
+    to_half = np.exp2(half_exponent(extra[NORM])).astype(np.float32)
+    rows = (data * mx.array(to_half)[:, None]).astype(mx.float16)
+    vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, extra[PADDING])
+    copy = HalfCopy(rows, *(mx.array(a.astype(np.float32)) for a in vectors))
+    mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.bias)
+    return copy
 
 
 def half_exponent(norms: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

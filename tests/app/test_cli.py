@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app import cli
 from app.__main__ import main
-from core.types import Floats
+from core.statistics import Ratio
+from core.types import BenchRow, Floats
 
 
 @pytest.fixture
@@ -213,3 +215,43 @@ def test_without_a_screen_the_window_says_so(file: Path) -> None:
     assert done.returncode == 1
     assert "no screen" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_bench_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, "bench", "--only", "iteration", "--repeat", 2, "--time-limit", 20)
+    assert {row["case"] for row in found["rows"]} == {"iteration-512x256"}
+    for row in found["rows"]:
+        assert row["runner"].startswith("Kinscope ")
+        assert 0 < row["median_ms"] <= row["p95_ms"]
+        assert row["count"] == 2
+    assert found["bandwidth_gb_s"] > 0
+    assert found["versions"]["mlx"][0].isdigit()
+    assert found["device"]["kind"] == "cpu"
+
+
+def test_bench_prints_a_table_and_refuses_unknown_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--device", "cpu", "--only", "iteration,kernel-512", "--repeat", "1", "--time-limit", "20"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("iteration-512x256: ")
+    assert "median ms" in lines[1]
+    assert "left out: kernel-512x256x32: custom kernels run on Metal and CUDA only" in lines
+    assert lines[-1].startswith("memory ")
+    assert main(["bench", "--device", "cpu", "--only", "nonsense"]) == 1
+    assert "No case is called nonsense" in capsys.readouterr().err
+
+
+def test_the_table_of_corners_has_a_line_a_corner() -> None:
+    def row(case: str, runner: str, ms: float, ratio: Ratio | None) -> BenchRow:
+        return BenchRow(case, "100k x 16, 1 query, k=10", runner, ms, ms, ms, 5, ratio, 0.5, 1.0, None, 1.0, None)
+
+    corners = [
+        [row("corners-base", "ours", 2.0, None), row("corners-base", "faiss flat", 6.0, Ratio(3.0, 2.5, 3.5))],
+        [row("corners-far-1", "ours", 4.0, None), row("corners-far-1", "faiss flat", 2.0, None)],
+        [row("corners-far-2", "ours", 4.0, None)],
+    ]
+    heading, columns, base, few, alone, _ = cli._corner_lines(corners)
+    assert heading == "corners: the peer is faiss flat"
+    assert "3.00 (2.50 to 3.50)" in base
+    assert "0.500 (too few)" in few
+    assert " - " in alone
+    assert columns.index("answers") == base.index("recall") == few.index("recall") == alone.index("recall")

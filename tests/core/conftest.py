@@ -13,7 +13,7 @@ from core.compute.device import select
 from core.errors import UserError
 from core.readers import open_dataset
 from core.readers.options import OpenOptions
-from core.types import DeviceInfo
+from core.types import DeviceInfo, DeviceKind
 
 settings.register_profile("kinscope", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("kinscope")
@@ -24,10 +24,16 @@ needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read 
 Refusal = Callable[..., str]
 
 
+# The device under test: every machine has a CPU; KINSCOPE_TEST_DEVICE=gpu puts the searches on a GPU.
+UNDER_TEST = select(os.environ.get("KINSCOPE_TEST_DEVICE", "cpu"))
+# Layouts of vectors to test: on a CPU the one for GPUs is right too.
+LAYOUTS: tuple[DeviceKind, ...] = ("cpu", "metal") if UNDER_TEST.kind == "cpu" else (UNDER_TEST.kind,)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cpu() -> DeviceInfo:
-    """The CPU, selected for the thread that runs the tests: every machine has one."""
-    return select("cpu")
+def device() -> DeviceInfo:
+    """The device under test, selected for the thread that runs the tests."""
+    return UNDER_TEST
 
 
 @pytest.fixture

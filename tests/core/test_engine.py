@@ -23,6 +23,7 @@ from core.types import (
     AnnotateResult,
     Broken,
     Completed,
+    ComputeOptions,
     DeviceInfo,
     Event,
     Failed,
@@ -618,7 +619,7 @@ class Real:
 
     def __init__(self) -> None:
         self.events = Events()
-        self.engine = Engine(self.events, "cpu")
+        self.engine = Engine(self.events, ComputeOptions("cpu"))
         self.engine.start()
 
     def end(self, request: Request) -> Event:
@@ -667,7 +668,7 @@ def test_the_device_is_told_in_words_and_numbers(real: Real) -> None:
 
 def test_a_device_that_is_not_there_breaks_the_engine() -> None:
     events = Events()
-    engine = Engine(events, "metal" if os.uname().sysname == "Linux" else "cuda")
+    engine = Engine(events, ComputeOptions("metal" if os.uname().sysname == "Linux" else "cuda"))
     engine.start()
     broken = events.wait_for(lambda e: isinstance(e, Broken))
     engine.close()

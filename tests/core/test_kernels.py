@@ -1,16 +1,10 @@
-"""The custom kernels: their sources, with either prelude, run on the CPU by kernel_shim.cpp against float64 NumPy."""
+"""The Z step's kernels: their sources, with either prelude, run on the CPU by kernel_shim.cpp against float64 NumPy."""
 
 from __future__ import annotations
 
-import ctypes
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -22,9 +16,8 @@ from core.compute.kernels import Tiling, tiling, z_step
 from core.compute.svd import iterate, topk_svd
 from core.errors import UserError
 from core.types import DeviceKind
+from tests.core.kernel_backend import KINDS, Backend, Change, Fault, needs_shim, on_gpu, running_on, running_on_gpu
 
-SHIM = Path(__file__).with_name("kernel_shim.cpp")
-KINDS: tuple[DeviceKind, ...] = ("metal", "cuda")
 # Small tiles, so that small matrices have many, and full-sized ones. Two of them in bands of rows.
 TILINGS = [
     Tiling(cols=4, bands=1, per_thread=1, lanes=4, depth=4),
@@ -42,109 +35,7 @@ SIZES = [
     (150, 13, 18),
 ]
 
-needs_shim = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("g++") is None, reason="running GPU kernels on the CPU needs Linux and g++"
-)
-on_gpu = pytest.mark.skipif(not any(map(kernels.available, KINDS)), reason="no GPU that runs custom kernels")
-
 Doubles = NDArray[np.float64]
-Change = tuple[str, str]
-
-
-class Fault(Exception):
-    """What a GPU would let pass: an index out of bounds, a result written twice or never, threads out of step."""
-
-
-class Backend:
-    """Stands in for mx.fast.metal_kernel or mx.fast.cuda_kernel: puts a kernel together as MLX does and runs it in the shim."""
-
-    def __init__(self, kind: DeviceKind, folder: Path) -> None:
-        self.kind = kind
-        self.folder = folder
-        self.change: Change | None = None  # text to find in a kernel's source, and what to put there
-
-    def build(self, *, name: str, input_names: list[str], output_names: list[str], source: str) -> Callable[..., Any]:
-        assert re.fullmatch("[a-z_]+", name)
-        if self.change is not None:
-            source = source.replace(*self.change)
-
-        def call(
-            *,
-            inputs: list[mx.array],
-            template: list[tuple[str, int]],
-            grid: tuple[int, int, int],
-            threadgroup: tuple[int, int, int],
-            output_shapes: list[tuple[int, ...]],
-            output_dtypes: list[mx.Dtype],
-        ) -> list[mx.array]:
-            assert output_dtypes == [mx.float32]
-            assert [size % by for size, by in zip(grid, threadgroup, strict=True)] == [0, 0, 0]
-            assert (threadgroup[1:], threadgroup[0] <= 1024) == ((1, 1), True)
-            library = self._compile(_program(self.kind, input_names, output_names[0], source, template))
-            groups = (grid[0] // threadgroup[0], *grid[1:])
-            arrays = [np.ascontiguousarray(x) for x in inputs]  # as MLX does with its ensure_row_contiguous
-            one, other = (_run(library, arrays, groups, threadgroup[0], output_shapes[0], reverse) for reverse in (False, True))
-            np.testing.assert_array_equal(one, other)  # whichever thread comes first
-            return [mx.array(one)]
-
-        return call
-
-    def _compile(self, program: str) -> ctypes.CDLL:
-        library = self.folder / f"{sha256(program.encode()).hexdigest()[:20]}.so"
-        if not library.exists():
-            flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
-            command = ["g++", "-x", "c++", *flags, "-I", str(SHIM.parent), "-o", str(library), "-"]
-            made = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
-            assert made.returncode == 0, made.stderr
-        return ctypes.CDLL(str(library))
-
-
-def _program(kind: DeviceKind, inputs: list[str], output: str, source: str, constants: list[tuple[str, int]]) -> str:
-    x, y = inputs
-    shapes = "".join(f"static const int* {name}_shape;\n" for name in inputs if f"{name}_shape" in source)
-    values = "".join(f"constexpr int {name} = {value};\n" for name, value in constants)
-    taken = "".join(f"{name}_shape = {name}_sizes; " for name in inputs if f"{name}_shape" in source)
-    return f"""#define {kind.upper()}
-#include "{SHIM.name}"
-static shim::Input {x}, {y};
-static shim::Output {output};
-{shapes}
-static void custom_kernel() {{
-{values}{source}
-}}
-extern "C" const char* run(
-    const float* {x}_data, size_t {x}_size, [[maybe_unused]] const int* {x}_sizes,
-    const float* {y}_data, size_t {y}_size, [[maybe_unused]] const int* {y}_sizes,
-    float* data, unsigned char* written, size_t size, const int* groups, int threads, bool reverse) {{
-  {x} = {{{x}_data, {x}_size}};
-  {y} = {{{y}_data, {y}_size}};
-  {output} = {{data, written, size}};
-  {taken}
-  return shim::run(custom_kernel, groups, threads, reverse, written, size);
-}}
-"""
-
-
-def _run(
-    library: ctypes.CDLL,
-    inputs: list[NDArray[Any]],
-    groups: tuple[int, ...],
-    threads: int,
-    shape: tuple[int, ...],
-    reverse: bool,
-) -> NDArray[np.float32]:
-    """One kernel's result. Raises Fault for what the shim found wrong."""
-    out = np.full(shape, np.nan, np.float32)
-    written = np.zeros(shape, np.uint8)
-    arguments: list[Any] = []
-    for x in inputs:
-        arguments += [x.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(x.size), (ctypes.c_int * x.ndim)(*x.shape)]
-    arguments += [out.ctypes.data_as(ctypes.c_void_p), written.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(out.size)]
-    library.run.restype = ctypes.c_char_p
-    fault = library.run(*arguments, (ctypes.c_int * 3)(*groups), ctypes.c_int(threads), ctypes.c_bool(reverse))
-    if fault:
-        raise Fault(fault.decode())
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=KINDS)
 def backend(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """A device of that kind, as far as the kernels can tell."""
-    kind: DeviceKind = request.param
-    made = Backend(kind, folder)
-    monkeypatch.setattr(kernels, "require", lambda: kind)
-    monkeypatch.setattr(mx.fast, f"{kind}_kernel", made.build)
-    kernels._kernel.cache_clear()
-    yield made
-    kernels._kernel.cache_clear()
+    with running_on(request.param, folder, monkeypatch) as made:
+        yield made
 
 
 def whole_numbers(m: int, n: int, p: int, seed: int = 0) -> tuple[Doubles, Doubles]:
@@ -311,10 +197,8 @@ def test_a_cpu_has_no_kernels_and_says_so_in_a_sentence() -> None:
 
 @pytest.fixture
 def gpu() -> Iterator[None]:
-    before = mx.default_device()
-    mx.set_default_device(mx.Device(mx.gpu))
-    yield
-    mx.set_default_device(before)
+    with running_on_gpu():
+        yield
 
 
 @on_gpu

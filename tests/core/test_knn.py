@@ -11,18 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.compute import search, vectors
+from core.compute import search, selection, vectors
 from core.compute.knn import FlatIndex
-from core.compute.search import HOST_QUERIES, NearestRows, SearchResult
-from core.compute.vectors import ArrayRows, Vectors, scan_rows
+from core.compute.search import NearestRows, SearchResult
+from core.compute.vectors import CHUNKS_AT_ONCE, ArrayRows, Vectors, scan_rows
 from core.errors import Cancelled, UserError
 from core.types import METRICS, MODES, DeviceInfo, DeviceKind, Metric, Mode
+from tests.core.conftest import LAYOUTS
 
 Doubles = NDArray[np.float64]
 Values = NDArray[np.floating[Any]]
 
-# The two layouts of vectors on a device; both are right on the CPU, where these tests run.
-LAYOUTS: tuple[DeviceKind, ...] = ("cpu", "metal")
 AMPLE = 1 << 40
 
 every_metric = pytest.mark.parametrize("metric", METRICS)
@@ -81,15 +80,15 @@ def assert_nearest(
     k: int,
     metric: Metric,
     left_out: tuple[int, ...] = (),
-    layout: DeviceKind = "cpu",
+    layout: DeviceKind = LAYOUTS[0],
 ) -> None:
-    """The rows are those of a search in float64, and so are the distances, but for batches on a GPU: these are float32."""
+    """The rows are those of a search in float64, and so are the distances, but on a GPU: there these are float32."""
     distances, ids = brute(x, q, k, metric, left_out)
     assert found.distances.dtype == np.float64
     assert found.ids.dtype == np.int64
     np.testing.assert_array_equal(found.ids, ids)
     # A sum of d float64 terms is off by a few ulp of the sum of their magnitudes: of the distance itself, of 1, or of |x||q|.
-    relative, absolute = (1e-12, 1e-14) if layout == "cpu" or len(np.atleast_2d(q)) <= HOST_QUERIES else (1e-5, 1e-6)
+    relative, absolute = (1e-12, 1e-14) if layout == "cpu" else (1e-5, 1e-6)
     sizes = np.full_like(distances, 1.0 if metric == "cosine" else 0.0)
     if metric == "inner_product":
         with np.errstate(over="ignore"):
@@ -100,16 +99,16 @@ def assert_nearest(
     assert np.all(off <= relative * np.abs(distances[finite]) + absolute * sizes[finite])
 
 
-def held(x: Values, layout: DeviceKind = "cpu", budget: int = AMPLE) -> Vectors:
+def held(x: Values, layout: DeviceKind = LAYOUTS[0], budget: int = AMPLE) -> Vectors:
     source = ArrayRows(x)
     return Vectors(source, scan_rows(source), layout, budget)
 
 
-def searcher(x: Values, metric: Metric, device: DeviceInfo, layout: DeviceKind = "cpu", budget: int = AMPLE) -> NearestRows:
+def searcher(x: Values, metric: Metric, device: DeviceInfo, layout: DeviceKind = LAYOUTS[0], budget: int = AMPLE) -> NearestRows:
     return NearestRows(held(x, layout, budget), metric, replace(device, kind=layout))
 
 
-def index_of(x: Values, metric: Metric, device: DeviceInfo, layout: DeviceKind = "cpu") -> FlatIndex:
+def index_of(x: Values, metric: Metric, device: DeviceInfo, layout: DeviceKind = LAYOUTS[0]) -> FlatIndex:
     index = FlatIndex(x.shape[1], metric, replace(device, kind=layout))
     index.add(x)
     return index
@@ -122,9 +121,9 @@ def index_of(x: Values, metric: Metric, device: DeviceInfo, layout: DeviceKind =
 @every_layout
 @every_mode
 @pytest.mark.parametrize("k", [1, 10])
-def test_the_nearest_rows_are_found_and_proven(cpu: DeviceInfo, metric: Metric, layout: DeviceKind, mode: Mode, k: int) -> None:
+def test_the_nearest_are_found_and_proven(device: DeviceInfo, metric: Metric, layout: DeviceKind, mode: Mode, k: int) -> None:
     x, q = normal(3000, 24), normal(7, 24, seed=1)
-    found = index_of(x, metric, cpu, layout).query(q, k, mode)
+    found = index_of(x, metric, device, layout).query(q, k, mode)
     assert_nearest(found, x, q, k, metric, layout=layout)
     assert found.exact == ("proven",) * 7
     assert found.timing.mode == mode
@@ -133,41 +132,41 @@ def test_the_nearest_rows_are_found_and_proven(cpu: DeviceInfo, metric: Metric, 
 @every_metric
 @every_layout
 @pytest.mark.parametrize("k", [1, 2, 33, 150, 300])
-def test_any_k_gives_the_first_k(cpu: DeviceInfo, metric: Metric, layout: DeviceKind, k: int) -> None:
+def test_any_k_gives_the_first_k(device: DeviceInfo, metric: Metric, layout: DeviceKind, k: int) -> None:
     x, q = normal(2500, 10), normal(3, 10, seed=1)
-    assert_nearest(index_of(x, metric, cpu, layout).query(q, k, "eager"), x, q, k, metric)
+    assert_nearest(index_of(x, metric, device, layout).query(q, k, "eager"), x, q, k, metric, layout=layout)
 
 
 @every_metric
 @pytest.mark.parametrize("rows", [1, 2, 40])
-def test_k_is_cut_to_the_rows_there_are(cpu: DeviceInfo, metric: Metric, rows: int) -> None:
+def test_k_is_cut_to_the_rows_there_are(device: DeviceInfo, metric: Metric, rows: int) -> None:
     x, q = normal(rows, 5), normal(2, 5, seed=1)
-    found = index_of(x, metric, cpu).query(q, 100, "eager")
+    found = index_of(x, metric, device).query(q, 100, "eager")
     assert found.ids.shape == (2, rows)
     assert_nearest(found, x, q, rows, metric)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 100, 1000])
 @every_metric
-def test_any_number_of_dimensions_will_do(cpu: DeviceInfo, metric: Metric, dims: int) -> None:
+def test_any_number_of_dimensions_will_do(device: DeviceInfo, metric: Metric, dims: int) -> None:
     x, q = normal(300, dims), normal(2, dims, seed=1)
     if dims == 1 and metric == "cosine":
         return  # every distance is 0 or 2 but for rounding, which is no order
-    assert_nearest(index_of(x, metric, cpu).query(q, 5, "eager"), x, q, 5, metric)
+    assert_nearest(index_of(x, metric, device).query(q, 5, "eager"), x, q, 5, metric)
 
 
 @every_metric
-def test_rows_added_in_parts_are_numbered_in_the_order_they_come(cpu: DeviceInfo, metric: Metric) -> None:
+def test_rows_added_in_parts_are_numbered_in_the_order_they_come(device: DeviceInfo, metric: Metric) -> None:
     x, q = normal(900, 12), normal(3, 12, seed=1)
-    index = FlatIndex(12, metric, cpu)
+    index = FlatIndex(12, metric, device)
     for part in (slice(0, 1), slice(1, 500), slice(500, 900)):
         index.add(x[part])
         assert index.ntotal == part.stop
         assert_nearest(index.query(q, 8, "eager"), x[: part.stop], q, min(8, part.stop), metric)
 
 
-def test_a_single_vector_may_be_added_and_searched(cpu: DeviceInfo) -> None:
-    index = FlatIndex(3, "l2", cpu)
+def test_a_single_vector_may_be_added_and_searched(device: DeviceInfo) -> None:
+    index = FlatIndex(3, "l2", device)
     index.add([1.0, 0.0, 0.0])
     index.add([[0.0, 2.0, 0.0]])
     distances, ids = index.search([0, 0, 0], 2)
@@ -175,27 +174,27 @@ def test_a_single_vector_may_be_added_and_searched(cpu: DeviceInfo) -> None:
     assert ids.tolist() == [[0, 1]]
 
 
-def test_what_is_added_is_kept_apart_from_the_callers_array(cpu: DeviceInfo) -> None:
+def test_what_is_added_is_kept_apart_from_the_callers_array(device: DeviceInfo) -> None:
     x = normal(50, 4)
-    index = index_of(x, "l2", cpu)
+    index = index_of(x, "l2", device)
     kept = x.copy()
     x[:] = 0
     assert_nearest(index.query(kept[:2], 3, "eager"), kept, kept[:2], 3, "l2")
 
 
 @every_metric
-def test_float64_rows_are_told_apart_where_float32_sees_none(cpu: DeviceInfo, metric: Metric) -> None:
+def test_float64_rows_are_told_apart_where_float32_sees_none(device: DeviceInfo, metric: Metric) -> None:
     x = normal(1, 6, dtype=np.float64) + 1e-11 * normal(200, 6, seed=1, dtype=np.float64)
     q = x[:2] + 1e-12 * normal(2, 6, seed=2, dtype=np.float64)
     if metric == "cosine":
         x, q = x + 1e-6 * normal(200, 6, seed=3, dtype=np.float64), q  # rounding of 1 - cosine hides smaller angles
-    assert_nearest(index_of(x, metric, cpu).query(q, 5, "eager"), x, q, 5, metric)
+    assert_nearest(index_of(x, metric, device).query(q, 5, "eager"), x, q, 5, metric)
 
 
 @every_metric
-def test_float64_and_float32_may_be_mixed(cpu: DeviceInfo, metric: Metric) -> None:
+def test_float64_and_float32_may_be_mixed(device: DeviceInfo, metric: Metric) -> None:
     single, double = normal(100, 6), normal(100, 6, seed=1, dtype=np.float64)
-    index = index_of(single, metric, cpu)
+    index = index_of(single, metric, device)
     index.add(double)
     q = normal(2, 6, seed=2, dtype=np.float64)
     assert_nearest(index.query(q, 9, "eager"), np.concatenate([single, double]), q, 9, metric)
@@ -203,30 +202,30 @@ def test_float64_and_float32_may_be_mixed(cpu: DeviceInfo, metric: Metric) -> No
 
 @every_metric
 @pytest.mark.parametrize("dtype", [np.float16, np.int8, np.uint8, np.int32])
-def test_other_real_types_are_taken_by_value(cpu: DeviceInfo, metric: Metric, dtype: Any) -> None:
+def test_other_real_types_are_taken_by_value(device: DeviceInfo, metric: Metric, dtype: Any) -> None:
     x = np.random.default_rng(0).integers(0, 100, (300, 20)).astype(dtype)
-    found = index_of(x, metric, cpu).query(x[:3], 5, "eager")
+    found = index_of(x, metric, device).query(x[:3], 5, "eager")
     assert_nearest(found, x.astype(np.float32), x[:3].astype(np.float32), 5, metric)
 
 
 @every_metric
 @every_layout
-def test_rows_named_in_exclude_are_left_out_and_only_they(cpu: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
+def test_rows_named_in_exclude_are_left_out_and_only_they(device: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
     x = normal(600, 8)
-    found = index_of(x, metric, cpu, layout).query(x[[5, 599]], 12, "eager", exclude=[5, 0])
+    found = index_of(x, metric, device, layout).query(x[[5, 599]], 12, "eager", exclude=[5, 0])
     for i, (query, left_out) in enumerate([(5, 5), (599, 0)]):
         one = replace(found, distances=found.distances[i : i + 1], ids=found.ids[i : i + 1])
-        assert_nearest(one, x, x[[query]], 12, metric, (left_out,))
+        assert_nearest(one, x, x[[query]], 12, metric, (left_out,), layout=layout)
 
 
 @every_metric
-def test_a_row_alone_has_no_neighbours(cpu: DeviceInfo, metric: Metric) -> None:
-    found = index_of(normal(1, 4), metric, cpu).query(normal(1, 4), 3, "eager", exclude=[0])
+def test_a_row_alone_has_no_neighbours(device: DeviceInfo, metric: Metric) -> None:
+    found = index_of(normal(1, 4), metric, device).query(normal(1, 4), 3, "eager", exclude=[0])
     assert found.ids.shape == found.distances.shape == (1, 0)
 
 
-def test_no_queries_have_no_answers(cpu: DeviceInfo) -> None:
-    distances, ids = index_of(normal(10, 4), "l2", cpu).search(np.empty((0, 4)), 3)
+def test_no_queries_have_no_answers(device: DeviceInfo) -> None:
+    distances, ids = index_of(normal(10, 4), "l2", device).search(np.empty((0, 4)), 3)
     assert distances.shape == ids.shape == (0, 3)
 
 
@@ -235,9 +234,9 @@ def test_no_queries_have_no_answers(cpu: DeviceInfo) -> None:
 
 @every_metric
 @every_layout
-def test_both_modes_give_the_same_answer_to_the_bit(cpu: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
+def test_both_modes_give_the_same_answer_to_the_bit(device: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
     x, q = normal(5000, 30) + 3, normal(9, 30, seed=1)
-    index = index_of(x, metric, cpu, layout)
+    index = index_of(x, metric, device, layout)
     eager, compiled = index.query(q, 20, "eager"), index.query(q, 20, "compiled")
     np.testing.assert_array_equal(eager.ids, compiled.ids)
     np.testing.assert_array_equal(eager.distances, compiled.distances)
@@ -248,17 +247,17 @@ def test_both_modes_give_the_same_answer_to_the_bit(cpu: DeviceInfo, metric: Met
 @every_mode
 @pytest.mark.parametrize("resident", [True, False])
 def test_many_chunks_give_the_same_answer_as_one(
-    cpu: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric, layout: DeviceKind, mode: Mode, resident: bool
+    device: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric, layout: DeviceKind, mode: Mode, resident: bool
 ) -> None:
-    x, q = normal(5000, 8), normal(5, 8, seed=1)
+    x, q = normal(7000, 8), normal(5, 8, seed=1)
     x[1500:1700] = np.nan
     x[2048:3072] = np.inf  # one chunk without a single finite row
-    whole = searcher(x, metric, cpu, layout).search(q, 40, mode)
+    whole = searcher(x, metric, device, layout).search(q, 40, mode)
     row_bytes = held(x, layout).nbytes // len(x)
     monkeypatch.setitem(vectors.CHUNK_BYTES, layout, 1024 * row_bytes)
-    parts = searcher(x, metric, cpu, layout, AMPLE if resident else 4096 * row_bytes)
+    parts = searcher(x, metric, device, layout, AMPLE if resident else 8 * 1024 * row_bytes)
     assert parts.vectors.resident is resident
-    assert len(list(parts.vectors.chunks())) == 5
+    assert len(list(parts.vectors.chunks())) == 7
     found = parts.search(q, 40, mode)
     np.testing.assert_array_equal(found.ids, whole.ids)
     np.testing.assert_array_equal(found.distances, whole.distances)
@@ -267,12 +266,12 @@ def test_many_chunks_give_the_same_answer_as_one(
 
 @every_metric
 def test_many_batches_of_queries_give_the_same_answer_as_one(
-    cpu: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric
+    device: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric
 ) -> None:
     x, q = normal(2000, 8), normal(23, 8, seed=1)
-    index = index_of(x, metric, cpu)
+    index = index_of(x, metric, device)
     whole = index.query(q, 6, "eager")
-    monkeypatch.setitem(search.MAX_SCORES, "cpu", 5 * 2048)
+    monkeypatch.setitem(selection.MAX_SCORES, LAYOUTS[0], 5 * 2048)
     parts = index.query(q, 6, "eager")
     np.testing.assert_array_equal(parts.ids, whole.ids)
     np.testing.assert_array_equal(parts.distances, whole.distances)
@@ -280,18 +279,18 @@ def test_many_batches_of_queries_give_the_same_answer_as_one(
 
 @every_metric
 def test_rows_computed_directly_in_parts_give_the_same_answer(
-    cpu: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric
+    device: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric
 ) -> None:
     x = np.repeat(normal(1, 4), 1000, axis=0)
     monkeypatch.setattr(search, "DIRECT_ROWS", 7)
-    found = index_of(x, metric, cpu).query(x[:1], 20, "eager")
+    found = index_of(x, metric, device).query(x[:1], 20, "eager")
     assert found.exact == ("computed in full",)
     assert found.ids.tolist() == [list(range(20))]
 
 
-def test_a_search_polls_and_ends_when_told_to(cpu: DeviceInfo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vectors.CHUNK_BYTES, "cpu", 1024 * 12 * 4)
-    searching = searcher(normal(5000, 8), "l2", cpu)
+def test_a_search_polls_and_ends_when_told_to(device: DeviceInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vectors.CHUNK_BYTES, LAYOUTS[0], 1024 * (6 * 8 + 28))
+    searching = searcher(normal(5000, 8), "l2", device)
     polled = 0
 
     def poll() -> None:
@@ -364,43 +363,43 @@ TRAPS: dict[str, Values] = {
 @every_metric
 @every_layout
 @pytest.mark.parametrize("trap", TRAPS)
-def test_no_data_leads_to_a_wrong_neighbour(cpu: DeviceInfo, metric: Metric, layout: DeviceKind, trap: str) -> None:
+def test_no_data_leads_to_a_wrong_neighbour(device: DeviceInfo, metric: Metric, layout: DeviceKind, trap: str) -> None:
     x = TRAPS[trap]
-    searching = searcher(x, metric, cpu, layout)
+    searching = searcher(x, metric, device, layout)
     typical = float(np.median(np.abs(x[np.isfinite(x)])))
     strange = typical * normal(2, x.shape[1], seed=9, dtype=np.float64)
     queries = np.concatenate([x[[0, 1, 250]].astype(np.float64), strange])
     queries = queries[np.isfinite(queries).all(axis=1)]
     for k in (1, 30):
-        for asked in (queries[:HOST_QUERIES], queries):
+        for asked in (queries[:1], queries):
             assert_nearest(searching.search(asked, k, "eager"), x, asked, k, metric, layout=layout)
 
 
 @every_metric
 @pytest.mark.parametrize("length", [0.0, 1e-45, 1e-38, 1e-30, 1e-10, 1e10, 1e20, 1e30, 1e38])
-def test_no_query_leads_to_a_wrong_neighbour(cpu: DeviceInfo, metric: Metric, length: float) -> None:
+def test_no_query_leads_to_a_wrong_neighbour(device: DeviceInfo, metric: Metric, length: float) -> None:
     x = normal(500, 16)
     q = length * normal(3, 16, seed=1, dtype=np.float64)
     if metric == "l2" and length >= 1e20:
         # So far away, rows differ in distance by less than float64 can tell: only the distances can be right.
-        found = searcher(x, metric, cpu).search(q, 5, "eager")
+        found = searcher(x, metric, device).search(q, 5, "eager")
         np.testing.assert_allclose(found.distances, brute(x, q, 5, metric)[0], rtol=1e-12)
         return
-    assert_nearest(searcher(x, metric, cpu).search(q, 5, "eager"), x, q, 5, metric)
+    assert_nearest(searcher(x, metric, device).search(q, 5, "eager"), x, q, 5, metric)
 
 
 @every_metric
-def test_rows_with_nan_or_infinity_are_never_returned(cpu: DeviceInfo, metric: Metric) -> None:
+def test_rows_with_nan_or_infinity_are_never_returned(device: DeviceInfo, metric: Metric) -> None:
     x = rows_with_nan()
-    found = searcher(x, metric, cpu).search(normal(2, 16, seed=1), 1000, "eager")
+    found = searcher(x, metric, device).search(normal(2, 16, seed=1), 1000, "eager")
     left = sorted(set(range(500)) - {3, 7, 100, 499})
     assert [sorted(row) for row in found.ids.tolist()] == [left, left]
 
 
-def test_a_zero_vector_is_at_cosine_distance_one_from_everything(cpu: DeviceInfo) -> None:
+def test_a_zero_vector_is_at_cosine_distance_one_from_everything(device: DeviceInfo) -> None:
     x = normal(50, 4)
     x[17] = 0
-    index = index_of(x, "cosine", cpu)
+    index = index_of(x, "cosine", device)
     distances, ids = index.search(x[:1], 50)
     assert distances[0][ids[0] == 17] == 1.0
     distances, ids = index.search(np.zeros((1, 4)), 50)
@@ -409,33 +408,33 @@ def test_a_zero_vector_is_at_cosine_distance_one_from_everything(cpu: DeviceInfo
 
 
 @pytest.mark.parametrize("length", [1e-150, 1e-100, 1e-50, 1e50, 1e100, 1e150])
-def test_a_float64_row_of_any_length_is_at_cosine_distance_zero_from_itself(cpu: DeviceInfo, length: float) -> None:
+def test_a_float64_row_of_any_length_is_at_cosine_distance_zero_from_itself(device: DeviceInfo, length: float) -> None:
     x = normal(50, 4, dtype=np.float64)
     x[17] *= length
-    distances, ids = index_of(x, "cosine", cpu).search(x[17], 1)
+    distances, ids = index_of(x, "cosine", device).search(x[17], 1)
     assert ids.tolist() == [[17]]
     np.testing.assert_allclose(distances, 0, atol=1e-14)
 
 
 @every_metric
-def test_when_all_rows_are_equal_the_answer_is_computed_in_full_and_the_lowest_rows_win(cpu: DeviceInfo, metric: Metric) -> None:
+def test_where_all_rows_are_equal_the_lowest_win_computed_in_full(device: DeviceInfo, metric: Metric) -> None:
     x = np.repeat(normal(1, 12), 400, axis=0)
-    found = index_of(x, metric, cpu).query(normal(2, 12, seed=1), 5, "eager")
+    found = index_of(x, metric, device).query(normal(2, 12, seed=1), 5, "eager")
     assert found.exact == ("computed in full",) * 2
     assert found.ids.tolist() == [[0, 1, 2, 3, 4]] * 2
 
 
 @every_metric
 @every_layout
-def test_more_huge_rows_than_candidates_are_all_considered(cpu: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
+def test_more_huge_rows_than_candidates_are_all_considered(device: DeviceInfo, metric: Metric, layout: DeviceKind) -> None:
     x = normal(3000, 8)
     x[1000:1200] *= np.float32(1e25)
     q = normal(3, 8, seed=1)
-    assert_nearest(index_of(x, metric, cpu, layout).query(q, 3, "eager"), x, q, 3, metric)
+    assert_nearest(index_of(x, metric, device, layout).query(q, 3, "eager"), x, q, 3, metric)
 
 
 @pytest.mark.parametrize("size", [1e-20, 1e-24, 1e-28])
-def test_tiny_rows_with_nearly_equal_products_are_told_apart(cpu: DeviceInfo, size: float) -> None:
+def test_tiny_rows_with_nearly_equal_products_are_told_apart(device: DeviceInfo, size: float) -> None:
     """Their squares vanish in float32, and with them any bound that is made from squares."""
     x = normal(1000, 16) * (np.random.default_rng(3).random((1000, 16)) < 0.3)  # sparse: the median is zero
     q = normal(1, 16, seed=1)
@@ -444,7 +443,7 @@ def test_tiny_rows_with_nearly_equal_products_are_told_apart(cpu: DeviceInfo, si
     x[::4] = np.float32(size) * q
     x[::4, 0] *= 1 + 1e-4 * np.random.default_rng(4).random(250)  # too little for a sum in float32 to see
     queries = q.astype(np.float64) * np.linspace(1, 2, 10)[:, None]
-    assert_nearest(index_of(x, "inner_product", cpu).query(queries, 3), x, queries, 3, "inner_product")
+    assert_nearest(index_of(x, "inner_product", device).query(queries, 3), x, queries, 3, "inner_product")
 
 
 # The proof itself.
@@ -500,10 +499,10 @@ def data_and_queries(draw: st.DrawFn) -> tuple[Values, Doubles]:
 @settings(max_examples=100)
 @given(case=data_and_queries())
 def test_no_lower_bound_exceeds_the_true_distance(
-    cpu: DeviceInfo, metric: Metric, layout: DeviceKind, case: tuple[Values, Doubles]
+    device: DeviceInfo, metric: Metric, layout: DeviceKind, case: tuple[Values, Doubles]
 ) -> None:
     x, q = case
-    searching = searcher(x, metric, cpu, layout)
+    searching = searcher(x, metric, device, layout)
     lower = lower_bounds(searching, q)
     scale = searching.vectors.scale
     rows = x.astype(np.float64) * scale
@@ -515,10 +514,10 @@ def test_no_lower_bound_exceeds_the_true_distance(
 
 
 @every_metric
-def test_the_bounds_of_ordinary_data_are_close(cpu: DeviceInfo, metric: Metric) -> None:
+def test_the_bounds_of_ordinary_data_are_close(device: DeviceInfo, metric: Metric) -> None:
     """A bound of minus infinity would be right, too, and prove nothing."""
     x, q = normal(500, 32) + 10, normal(4, 32, seed=1) + 10
-    lower = lower_bounds(searcher(x, metric, cpu), q.astype(np.float64))
+    lower = lower_bounds(searcher(x, metric, device), q.astype(np.float64))
     order, _ = true_order(x.astype(np.float64), q.astype(np.float64), metric)
     # d + 12 roundings of 2^-24, a few times over, of terms no larger than |x|² + |q|², or the sum of |x| + |q|, or 1.
     size = {"cosine": 1.0, "l1": 2 * float(np.abs(x).sum(axis=1).max()), "linf": 2 * float(np.abs(x).sum(axis=1).max())}.get(
@@ -530,14 +529,14 @@ def test_the_bounds_of_ordinary_data_are_close(cpu: DeviceInfo, metric: Metric) 
 # What is refused.
 
 
-def test_an_unknown_metric_is_refused(cpu: DeviceInfo) -> None:
+def test_an_unknown_metric_is_refused(device: DeviceInfo) -> None:
     with pytest.raises(ValueError, match="manhattan"):
-        FlatIndex(3, "manhattan", cpu)  # type: ignore[arg-type]
+        FlatIndex(3, "manhattan", device)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 7), (2, 3, 6), (5,)])
-def test_vectors_of_another_width_are_refused(cpu: DeviceInfo, shape: tuple[int, ...]) -> None:
-    index = index_of(normal(10, 6), "l2", cpu)
+def test_vectors_of_another_width_are_refused(device: DeviceInfo, shape: tuple[int, ...]) -> None:
+    index = index_of(normal(10, 6), "l2", device)
     with pytest.raises(ValueError, match="6"):
         index.add(np.zeros(shape))
     with pytest.raises(ValueError, match="6"):
@@ -546,8 +545,8 @@ def test_vectors_of_another_width_are_refused(cpu: DeviceInfo, shape: tuple[int,
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_vectors_with_nan_or_infinity_are_refused(cpu: DeviceInfo, value: float) -> None:
-    index = index_of(normal(10, 6), "l2", cpu)
+def test_vectors_with_nan_or_infinity_are_refused(device: DeviceInfo, value: float) -> None:
+    index = index_of(normal(10, 6), "l2", device)
     x = normal(3, 6)
     x[1, 2] = value
     with pytest.raises(ValueError, match="NaN"):
@@ -557,21 +556,21 @@ def test_vectors_with_nan_or_infinity_are_refused(cpu: DeviceInfo, value: float)
 
 @every_metric
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_queries_with_nan_or_infinity_are_refused(cpu: DeviceInfo, metric: Metric, value: float) -> None:
+def test_queries_with_nan_or_infinity_are_refused(device: DeviceInfo, metric: Metric, value: float) -> None:
     q = normal(3, 6, seed=1)
     q[1, 2] = value
     with pytest.raises(ValueError, match="NaN"):
-        index_of(normal(10, 6), metric, cpu).search(q, 3, "eager")
+        index_of(normal(10, 6), metric, device).search(q, 3, "eager")
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_a_k_below_one_is_refused(cpu: DeviceInfo, k: int) -> None:
+def test_a_k_below_one_is_refused(device: DeviceInfo, k: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        index_of(normal(10, 6), "l2", cpu).search(normal(1, 6), k)
+        index_of(normal(10, 6), "l2", device).search(normal(1, 6), k)
 
 
-def test_an_empty_index_is_refused(cpu: DeviceInfo) -> None:
-    index = FlatIndex(6, "l2", cpu)
+def test_an_empty_index_is_refused(device: DeviceInfo) -> None:
+    index = FlatIndex(6, "l2", device)
     with pytest.raises(ValueError, match="empty"):
         index.search(normal(1, 6), 3)
     index.add(np.empty((0, 6)))
@@ -584,9 +583,9 @@ def test_data_without_one_finite_row_are_the_users_problem() -> None:
         scan_rows(ArrayRows(np.full((5, 3), np.nan)))
 
 
-def test_too_little_memory_for_one_chunk_is_the_users_problem(cpu: DeviceInfo) -> None:
+def test_too_little_memory_for_one_chunk_is_the_users_problem(device: DeviceInfo) -> None:
     x = normal(5000, 8)
-    needed = 1024 * 12 * 16
-    searcher(x, "l2", cpu, budget=needed)
+    needed = 1024 * (12 + 2) * 4 * CHUNKS_AT_ONCE
+    searcher(x, "l2", device, budget=needed)
     with pytest.raises(UserError, match="memory"):
-        searcher(x, "l2", cpu, budget=needed - 1)
+        searcher(x, "l2", device, budget=needed - 1)

@@ -1,6 +1,8 @@
-"""Pixel to point: the nearest within reach, as a search through all points finds it."""
+"""Pixel to point: the nearest within reach, and all in a box or lasso, as a search through all points finds them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -8,17 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.picking import nearest
-from core.rasterize import PointIndex, build_index
+from core import picking
+from core.picking import in_box, in_lasso, nearest
+from core.rasterize import PointIndex, build_index, everything_shown
+from tests.core.loops import LOOPS, loops
 
 # Distances are taken in float32: off by its rounding of the coordinates, in pixels.
 ROUNDING = 2.0**-22
 
 
-def index_of(points: NDArray[np.floating], rows: NDArray[np.int64] | None = None) -> PointIndex:
+@pytest.fixture(params=LOOPS, autouse=True, scope="module")
+def inner_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test holds for NumPy's loops and for the compiled ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.raster_backend._current", loops(request.param))
+        yield
+
+
+def index_of(
+    points: NDArray[np.floating], rows: NDArray[np.int64] | None = None, codes: NDArray[np.generic] | None = None
+) -> PointIndex:
     rows = np.arange(len(points)) if rows is None else rows
-    codes = np.zeros(int(rows.max(initial=0)) + 1, np.uint16)
-    return build_index(np.asarray(points, np.float32).reshape(-1, 2), rows, codes)
+    inks = np.zeros(int(rows.max(initial=0)) + 1, np.uint16) if codes is None else codes.astype(np.uint16)
+    return build_index(np.asarray(points, np.float32).reshape(-1, 2), rows, inks)
 
 
 def pixel_distances(index: PointIndex, x: float, y: float, scale: tuple[float, float]) -> dict[int, float]:
@@ -107,3 +121,122 @@ def test_points_on_a_line_are_found() -> None:
         index = index_of(points)
         for row in (0, 250, 499):
             assert nearest(index, points[row, 0], points[row, 1], (1e4, 1e4), 3.0) == row
+
+
+@pytest.mark.parametrize("pixels", [1.0, 30.0, 1e4, 1e8])
+def test_a_crowd_on_one_place_does_not_make_picking_long(pixels: float) -> None:
+    """Half of all points are identical: how many places are looked at does not grow with the crowd."""
+    looked = {}
+    for count in (4000, 400_000):
+        points = np.random.default_rng(0).normal(size=(2000 + count, 2))
+        points[2000:] = points[0]
+        index = index_of(points)
+        x, y = points[0]
+        searches = [
+            picking._search(index, x + dx / pixels, y + 3 / pixels, (pixels, pixels), 12.0, None, None)
+            for dx in (-9, -2, 0, 1, 8)
+        ]
+        assert all(position >= 0 for position, _ in searches)
+        looked[count] = max(places for _, places in searches)
+    assert looked[400_000] <= looked[4000] + 4096
+
+
+def test_of_points_on_one_place_the_last_is_picked_as_it_is_drawn_on_top() -> None:
+    points = np.zeros((10_000, 2))
+    points[::2] = np.random.default_rng(0).normal(size=(5000, 2)) + 10
+    index = index_of(points, codes=np.arange(10_000) >= 6000)
+    assert nearest(index, 0.0, 0.0, (1.0, 1.0), 3.0) == 9999
+    shown = everything_shown()
+    shown[1] = False
+    assert nearest(index, 0.0, 0.0, (1.0, 1.0), 3.0, shown) == 5999
+    shown[0] = False
+    assert nearest(index, 0.0, 0.0, (1.0, 1.0), 3.0, shown) is None
+
+
+@given(
+    seed=st.integers(0, 1000),
+    count=st.integers(1, 2000),
+    hidden=st.sets(st.integers(0, 4)),
+    factor=st.sampled_from([1e-3, 1.0, 1e5]),
+)
+def test_hidden_codes_are_picked_by_nothing(seed: int, count: int, hidden: set[int], factor: float) -> None:
+    generator = np.random.default_rng(seed)
+    points, codes = factor * generator.normal(size=(count, 2)), generator.integers(0, 5, count)
+    index, shown = index_of(points, codes=codes), everything_shown()
+    shown[list(hidden)] = False
+    visible = np.flatnonzero(shown[codes])
+    alone = index_of(points[visible], visible, codes)
+    scale = (20 / factor, 20 / factor)
+    for x, y in factor * generator.normal(size=(5, 2)):
+        assert nearest(index, x, y, scale, 9.0, shown) == nearest(alone, x, y, scale, 9.0)
+    box = (-factor, factor / 2, -factor / 3, 2 * factor)
+    assert sorted(in_box(index, *box, shown)) == sorted(in_box(alone, *box))
+    corners = factor * generator.normal(size=(7, 2))
+    assert sorted(in_lasso(index, corners, shown)) == sorted(in_lasso(alone, corners))
+
+
+def inside(points: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each point is inside by the even-odd rule: edge by edge, for all points."""
+    odd = np.zeros(len(points), np.bool_)
+    x, y = points.T
+    for (ax, ay), (bx, by) in zip(np.roll(corners, 1, axis=0), corners, strict=True):
+        crossed = (ay > y) != (by > y)
+        odd[crossed] ^= x[crossed] < bx + (y[crossed] - by) / (ay - by) * (ax - bx)
+    return odd
+
+
+@given(
+    seed=st.integers(0, 1000),
+    count=st.integers(1, 3000),
+    corners=st.sampled_from([3, 4, 5, 12, 200]),
+    factor=st.sampled_from([1e-6, 1.0, 1e6]),
+    centre=st.sampled_from([0.0, 3.0]),
+    wild=st.booleans(),
+)
+def test_a_lasso_holds_the_points_that_the_even_odd_rule_says(
+    seed: int, count: int, corners: int, factor: float, centre: float, wild: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    points = (factor * (centre + generator.normal(size=(count, 2)))).astype(np.float32)
+    points[generator.random(count) < 0.02] *= 50
+    points[generator.random(count) < 0.3] = points[0]
+    points[generator.random(count) < 0.02] = np.nan
+    if wild:  # an outline that crosses itself at every turn
+        outline = generator.normal(size=(corners, 2))
+    else:
+        turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        outline = (1 + 0.5 * generator.random(corners))[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    outline = factor * (centre + outline)
+    expected = np.flatnonzero(
+        np.isfinite(points).all(axis=1) & inside(np.nan_to_num(points.astype(np.float64), nan=1e30), outline)
+    )
+    assert sorted(in_lasso(index_of(points), outline)) == expected.tolist()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_lasso_of_level_and_upright_edges_takes_its_inside(axis: int) -> None:
+    along = np.stack(np.meshgrid(np.arange(40), np.arange(40)), axis=-1).reshape(-1, 2).astype(np.float32)
+    corners = np.array([[4.5, 2.5], [30.5, 2.5], [30.5, 9.5], [12.5, 9.5], [12.5, 33.5], [4.5, 33.5]])
+    corners = corners if axis == 0 else corners[:, ::-1]
+    found = along[in_lasso(index_of(along), corners)]
+    assert len(found) == 26 * 7 + 8 * 24
+
+
+def test_of_less_than_three_corners_or_no_points_nothing_is_inside() -> None:
+    index = index_of(np.random.default_rng(0).normal(size=(100, 2)))
+    for corners in (np.empty((0, 2)), np.zeros((1, 2)), np.array([[-9.0, -9.0], [9.0, 9.0]])):
+        assert len(in_lasso(index, corners)) == 0
+    assert len(in_lasso(index_of(np.empty((0, 2))), np.array([[-9.0, -9.0], [9.0, -9.0], [0.0, 9.0]]))) == 0
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 3000), factor=st.sampled_from([1e-30, 1.0, 1e30]))
+def test_a_box_holds_its_points_and_those_on_its_sides(seed: int, count: int, factor: float) -> None:
+    generator = np.random.default_rng(seed)
+    points = (factor * generator.normal(size=(count, 2))).astype(np.float32)
+    points[::7] *= 30
+    x0, x1 = sorted(points[generator.integers(0, count, 2), 0].astype(float))
+    y0, y1 = sorted(points[generator.integers(0, count, 2), 1].astype(float))
+    expected = (points[:, 0] >= x0) & (points[:, 0] <= x1) & (points[:, 1] >= y0) & (points[:, 1] <= y1)
+    found = in_box(index_of(points), x0, x1, y0, y1)
+    assert found.dtype == np.int64
+    assert sorted(found) == np.flatnonzero(expected).tolist()

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.compute import projection, vectors
-from core.compute.projection import Fit, Projector
+from core.compute.projection import Costs, Fit, Projector
 from core.compute.vectors import ArrayRows, Vectors, scan_rows
 from core.errors import Cancelled
 from core.types import MODES, DeviceKind, Floats, Mode
@@ -104,7 +104,7 @@ def test_coordinates_and_shares_are_those_of_a_whole_svd(
     x = decaying(3000, 12).astype(np.float32)
     got = found(x, 4, centre, unit, mode, layout)
     assert_close(got, exact(x, centre, unit, 4))
-    assert ("covariance" in got.fit.method) is (way == "covariance")
+    assert got.fit.method.startswith("covariance") is (way == "covariance")
 
 
 def test_chosen_axes_come_in_the_order_chosen() -> None:
@@ -136,16 +136,16 @@ def test_the_same_rows_give_the_same_map_to_the_bit(mode: Mode, way: str) -> Non
 def test_many_chunks_give_the_same_map_as_one(
     monkeypatch: pytest.MonkeyPatch, centre: bool, unit: bool, layout: DeviceKind, resident: bool, way: str
 ) -> None:
-    x = decaying(5000, 8).astype(np.float32)
+    x = decaying(9000, 8).astype(np.float32)
     x[1024:2048] = np.nan  # a whole chunk
-    x[[7, 4999]] = np.inf
+    x[[7, 8999]] = np.inf
     whole = found(x, 3, centre, unit, layout=layout)
     row_bytes = Vectors(ArrayRows(x), scan_rows(ArrayRows(x)), layout, AMPLE).nbytes // len(x)
     monkeypatch.setitem(vectors.CHUNK_BYTES, layout, 1024 * row_bytes)
     source = ArrayRows(x)
-    parted = Vectors(source, scan_rows(source), layout, AMPLE if resident else 4096 * row_bytes)
+    parted = Vectors(source, scan_rows(source), layout, AMPLE if resident else vectors.CHUNKS_AT_ONCE * 1024 * row_bytes)
     assert parted.resident is resident
-    assert len(list(parted.chunks())) == 5
+    assert len(list(parted.chunks())) == 9
     projector = Projector(parted, centre, unit, "eager")
     fit = projector.fit(3)
     largest = float(np.nanmax(np.abs(whole.coords)))
@@ -323,8 +323,76 @@ def test_what_is_kept_on_the_device_is_not_changed_by_a_projection() -> None:
     np.testing.assert_array_equal(np.array(chunk.data), before)
 
 
-def test_wide_data_of_few_rows_need_no_covariance() -> None:
-    x = decaying(90, 700).astype(np.float32)
+def test_wide_data_of_few_rows_are_no_obstacle(way: str) -> None:
+    assert_close(found(decaying(90, 700).astype(np.float32), 4), exact(decaying(90, 700).astype(np.float32), True, False, 4))
+
+
+@pytest.fixture(params=["covariance", "passes over the rows"])
+def cheaper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As if the trial, which is made even for few rows, had found this way to be the cheaper one."""
+    measured = Projector._measured
+    costs = Costs(1.0, 1.0) if request.param == "covariance" else Costs(1e9, 1e-9)
+    monkeypatch.setattr(projection, "TRIAL_FLOPS", 1e6)
+    monkeypatch.setattr(Projector, "_measured", lambda *arguments: (costs, measured(*arguments)[1]))
+    return str(request.param)
+
+
+@every_standard
+@every_layout
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_way_that_was_measured_to_be_cheaper_is_taken(
+    monkeypatch: pytest.MonkeyPatch, centre: bool, unit: bool, layout: DeviceKind, resident: bool, cheaper: str
+) -> None:
+    x = decaying(9000, 80, 0.9).astype(np.float32)
+    monkeypatch.setitem(vectors.CHUNK_BYTES, layout, 1024 * 4 * 86)
+    budget = AMPLE if resident else vectors.CHUNKS_AT_ONCE * 1024 * 600
+    got = found(x, 4, centre, unit, layout=layout, budget=budget)
+    assert cheaper in got.fit.method
+    assert "against" in got.fit.method
+    assert got.fit.residual <= 1e-5
+    assert_close(got, exact(x, centre, unit, 4))
+
+
+def test_the_cost_of_both_ways_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "TRIAL_FLOPS", 1e6)
+    x = decaying(4000, 80, 0.9).astype(np.float32)
     got = found(x, 4)
-    assert "over the rows" in got.fit.method
+    assert " s" in got.fit.method
     assert_close(got, exact(x, True, False, 4))
+
+
+def test_passes_that_come_no_nearer_give_way_to_the_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "TRIAL_FLOPS", 1e6)
+    measured = Projector._measured
+    monkeypatch.setattr(Projector, "_measured", lambda *arguments: (Costs(8.0, 1.0), measured(*arguments)[1]))
+    x = np.random.default_rng(0).normal(size=(3000, 200)).astype(np.float32)
+    got, wanted = found(x, 3), exact(x, True, False, 3)
+    assert got.fit.method.startswith("covariance")
+    assert "too flat" in got.fit.method
+    np.testing.assert_allclose(got.fit.explained, wanted.explained, rtol=1e-4)
+
+
+def test_a_rough_projection_takes_few_passes_and_shows_the_same_shape() -> None:
+    x = decaying(3000, 100, 0.8).astype(np.float32)
+    source = ArrayRows(x)
+    projector = Projector(Vectors(source, scan_rows(source), "cpu", AMPLE), mode="eager", rough=True)
+    fit = projector.fit(2)
+    wanted = exact(x, True, False, 2)
+    assert "first picture" in fit.method
+    np.testing.assert_allclose(fit.explained, wanted.explained, rtol=2e-2)
+    coords = projector.transform(fit, (0, 1))
+    np.testing.assert_allclose(coords, wanted.coords, atol=0.1 * np.abs(wanted.coords).max())
+
+
+@every_standard
+def test_the_residual_told_is_that_of_the_components(centre: bool, unit: bool, way: str) -> None:
+    x = decaying(2000, 100, 0.95).astype(np.float32)
+    fit = found(x, 3, centre, unit).fit
+    rows = x.astype(np.float64)
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True) if unit else rows
+    rows = rows - (rows.mean(axis=0) if centre else 0)
+    z = rows.T @ (rows @ fit.components)
+    values = np.einsum("ij,ij->j", fit.components, z)
+    reached = np.linalg.norm(z - fit.components * values, axis=0).max() / values[0]
+    assert fit.residual <= 1e-5
+    assert reached <= fit.residual + 2e-6

@@ -19,7 +19,7 @@ from app.launch import make_application
 from app.notices import Notices
 from app.settings import Settings
 from app.window import Window
-from core.types import Mode
+from core.types import ComputeOptions, Mode
 
 # Generous: the first compiled call of a machine runs a C++ compiler.
 WAIT_MS = 60_000
@@ -85,7 +85,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def program(qtbot: QtBot, settings: Settings) -> Iterator[Program]:
-    controller = Controller(settings, Notices(), "cpu")
+    controller = Controller(settings, Notices(), ComputeOptions("cpu"))
     window = Window(controller, "dark")
     window.resize(1200, 800)
     with qtbot.waitExposed(window):

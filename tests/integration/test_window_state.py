@@ -11,12 +11,13 @@ from app.notices import Notices
 from app.settings import Settings
 from app.theme import DARK, LIGHT
 from app.window import Window
+from core.types import ComputeOptions
 from tests.integration.conftest import Program
 
 
 def _reopened(qtbot: QtBot, settings: Settings) -> Window:
     """The window of a later start, whose compute thread never runs."""
-    window = Window(Controller(settings, Notices(), "cpu"))
+    window = Window(Controller(settings, Notices(), ComputeOptions("cpu")))
     qtbot.addWidget(window)
     with qtbot.waitExposed(window):
         window.show()
