@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Condition = Literal["always", "data", "query", "back", "forward", "busy", "compiler", "uint16"]
+Condition = Literal[
+    "always",
+    "data",
+    "query",
+    "neighbours",
+    "back",
+    "forward",
+    "undo",
+    "redo",
+    "selection",
+    "several",
+    "part",
+    "busy",
+    "compiler",
+    "uint16",
+]
 
 
 @dataclass(frozen=True)
@@ -13,9 +28,15 @@ class ActionSpec:
     id: str
     title: str
     menu: str
-    shortcut: str = ""
+    shortcut: str = ""  # several with '; ' between them
     enabled: Condition = "always"
     about: str = ""
+    checkable: bool = False
+
+    @property
+    def tip(self) -> str:
+        keys = f"({self.shortcut.replace('; ', ' or ')})" if self.shortcut else ""
+        return " ".join(filter(None, [self.about or self.title.replace("&", ""), keys]))
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -24,14 +45,40 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("bfloat16", "Reopen as bfloat16", "&File", "", "uint16", "Read the uint16 values as bits of bfloat16"),
     ActionSpec("screenshot", "Save a &picture of the window…", "&File", "Ctrl+Shift+S"),
     ActionSpec("quit", "&Quit", "&File", "Ctrl+Q"),
+    ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),
+    ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
+    ActionSpec("clear", "&Clear", "&Edit", "Esc", "data", "Give up the tool, then the selection, then the query"),
+    ActionSpec("tool_pan", "&Pan", "&Select", "V", "data", "Drag to move the map", True),
+    ActionSpec("tool_box", "&Box", "&Select", "B", "data", "Drag a box: Shift adds, Ctrl takes away", True),
+    ActionSpec("tool_lasso", "&Lasso", "&Select", "L", "data", "Draw around points: Shift adds, Ctrl takes away", True),
+    ActionSpec("select_all", "&All", "&Select", "Ctrl+A", "data", "Select all points that are shown"),
+    ActionSpec("select_none", "&None", "&Select", "Ctrl+Shift+A", "selection", "Let go of the selection"),
+    ActionSpec("select_invert", "&Invert", "&Select", "Ctrl+I", "data", "Select what is not, of the points that are shown"),
+    ActionSpec("select_neighbours", "The &neighbours", "&Select", "Ctrl+Shift+N", "neighbours", "Select the neighbours listed"),
+    ActionSpec("project_selected", "&Map only these", "&Select", "Ctrl+Shift+M", "several", "Project the selected rows alone"),
+    ActionSpec("project_all", "Map all &rows", "&Select", "", "part", "Project all rows again"),
+    ActionSpec(
+        "mean", "Neighbours of their m&ean", "&Select", "M", "selection", "Find what is nearest to the mean of the selected rows"
+    ),
+    ActionSpec("export_csv", "Export &labels as CSV…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
+    ActionSpec("export_npy", "Export &vectors as .npy…", "&Select", "", "selection", "Write their vectors"),
     ActionSpec("back", "&Back", "&Query", "Alt+Left", "back", "The query before"),
     ActionSpec("forward", "&Forward", "&Query", "Alt+Right", "forward", "The query after"),
-    ActionSpec("clear", "&Clear the query", "&Query", "Esc", "query"),
-    ActionSpec("compile", "&Compile", "&Compute", "C", "compiler", "Run compiled or uncompiled, and ask the query again"),
+    ActionSpec(
+        "follow",
+        "Neighbours follow the &cursor",
+        "&Query",
+        "N",
+        "data",
+        "Show the neighbours of the point under the cursor",
+        True,
+    ),
+    ActionSpec("compile", "&Compile", "&Compute", "C", "compiler", "Run compiled or uncompiled, and ask the query again", True),
     ActionSpec("race", "&Race both ways", "&Compute", "R", "query", "Run the query 30 times compiled and 30 times not"),
     ActionSpec("cancel", "Cancel what is r&unning", "&Compute", "Ctrl+.", "busy"),
     ActionSpec("fit", "&Fit the map", "&View", "F", "data", "Show all points"),
-    ActionSpec("zoom_in", "Zoom &in", "&View", "+", "data"),
+    ActionSpec("zoom_in", "Zoom &in", "&View", "+; =", "data"),
     ActionSpec("zoom_out", "Zoom &out", "&View", "-", "data"),
+    ActionSpec("axes", "&Axes", "&View", "", "data", "Show the axes of the map", True),
     ActionSpec("reset", "&Reset the layout", "&View", about="Put every panel back in its place"),
 )

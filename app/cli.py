@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
@@ -213,7 +213,8 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
     mode = session.mode(options.compile)
     queries, lines = [], []
     for row in options.row:
-        found, mode = _neighbours(session, NeighboursRequest(dataset, row, options.k, options.metric, mode))
+        request = NeighboursRequest(dataset, row, options.k, options.metric, mode, use_kernel=options.kernel)
+        found, mode = _neighbours(session, request)
         labels = None if table is None else [table.label(i) for i in found.ids]
         queries.append(
             {
@@ -226,6 +227,7 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
                 "mode": found.timing.mode,
                 "first_call": found.timing.first,
                 "exact": found.exact,
+                "way": found.way,
             }
         )
         name = "" if table is None else f" {table.label(row)}"
@@ -251,7 +253,7 @@ def _neighbours(session: Session, request: NeighboursRequest) -> tuple[Neighbour
         result = session.ask(request)
     except CompileUnavailable as problem:
         print(f"kinscope: {problem}", file=sys.stderr)
-        request = NeighboursRequest(request.dataset, request.row, request.k, request.metric, "eager")
+        request = replace(request, mode="eager")
         result = session.ask(request)
     assert isinstance(result, NeighboursResult)
     return result, request.mode
@@ -388,6 +390,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--row", type=int, action="append", required=True, metavar="N", help="may be repeated")
             command.add_argument("-k", type=_positive, default=10, metavar="K")
             command.add_argument("--metric", choices=METRICS, default="l2")
+            about_kernels = "custom GPU kernels; where they are measured to be faster if left out"
+            command.add_argument("--kernel", action=argparse.BooleanOptionalAction, help=about_kernels)
         if name == "bench":
             _add_compute_options(command)
             command.add_argument("--only", metavar="NAME,…", help="cases whose names begin so; 'corners' is a table of costs")

@@ -6,17 +6,24 @@ import logging
 import random
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
+from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.jobs import JobsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
+from app.models.query import Mean, QueryModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
+from app.models.undo import UndoModel
+from app.models.viewport import ViewportModel
 from app.notices import Notices
+from app.selector import Find, Selector
 from app.settings import Settings
+from core.choosing import How, combined
 from core.dataset import Dataset
 from core.errors import ChoiceNeeded, CompileUnavailable, UserError
 from core.types import (
@@ -26,7 +33,12 @@ from core.types import (
     Completed,
     ComputeOptions,
     DeviceInfo,
+    DistancesRequest,
+    DistancesResult,
     Event,
+    ExportKind,
+    ExportRequest,
+    ExportResult,
     Failed,
     LoadRequest,
     LoadResult,
@@ -45,6 +57,8 @@ from core.types import (
 log = logging.getLogger(__name__)
 
 RACE_PAIRS = 30
+# Rows that a map of their own needs.
+FEWEST_PROJECTED = 3
 
 
 class Controller(QObject):
@@ -58,8 +72,13 @@ class Controller(QObject):
         self.settings = settings
         self.notices = notices
         self.dataset = DatasetModel()
+        self.colouring = ColouringModel(self.dataset)
         self.projection = ProjectionModel()
+        self.query = QueryModel()
         self.selection = SelectionModel()
+        self.viewport = ViewportModel()
+        self.undo = UndoModel(self.selection, self.viewport)
+        self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
         self.timings = TimingsModel()
         self.jobs = JobsModel()
@@ -69,9 +88,14 @@ class Controller(QObject):
         self._requests: dict[int, Request] = {}
         self._select_after_load: int | None = None
         self._race: list[Mode] = []
+        self._under_cursor: int | None = None  # whose neighbours are wanted while they follow the cursor
+        self._following = False  # whether neighbours of a point under the cursor are being searched
+        self._distances: DistancesRequest | None = None  # shown as colours, or on their way
         self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
-        self.selection.changed.connect(self._on_query_changed)
+        self.query.changed.connect(self._on_query_changed)
+        for signal in (self.query.changed, self.neighbours.settings_changed, self.colouring.choice_changed):
+            signal.connect(self._measure)
 
     def start(self) -> None:
         self._bridge.engine.start()
@@ -80,6 +104,8 @@ class Controller(QObject):
         """Stop the compute thread; nothing reaches the models after this."""
         self._bridge.answered.disconnect(self._on_event)
         self._bridge.engine.close()
+        self.colouring.close()
+        self.selector.close()
 
     @property
     def compile_problem(self) -> str | None:
@@ -110,7 +136,85 @@ class Controller(QObject):
         if not 0 <= row < dataset.rows:
             self.notices.problem(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
             return
-        self.selection.select(row)
+        self.query.select(row)
+
+    def click(self, row: int, how: How) -> None:
+        """A point was clicked: it becomes the query, or joins or leaves the selection, which begins with the query."""
+        if how == "replace":
+            self.clear_selection()
+            self.select(row)
+            return
+        clicked = np.array([row])
+        if self.query.row is None or len(self.selection) or self.selector.busy:
+            self.selector.change(lambda: clicked, how)
+        else:
+            first = np.array([self.query.row])
+            self.selector.change(lambda: combined(first, clicked, how), "replace")
+
+    def change_selection(self, find: Find, how: How) -> None:
+        self.selector.change(find, how)
+
+    def clear_selection(self) -> None:
+        self.selector.forget()
+        self.selection.clear()
+
+    def select_neighbours(self) -> None:
+        """Let the neighbours that are listed be the selection."""
+        if (result := self.neighbours.shown) is not None:
+            self.selector.change(lambda: np.sort(result.ids), "replace")
+
+    def step_back(self) -> None:
+        """Undo the last change of selection or view."""
+        self.selector.forget()
+        self.undo.undo()
+
+    def step_again(self) -> None:
+        self.selector.forget()
+        self.undo.redo()
+
+    def project_selected(self) -> None:
+        """Map the selected rows only, by components of their own."""
+        if len(self.selection) >= FEWEST_PROJECTED:
+            self.projection.only = self.selection.rows
+            self._project()
+
+    def project_all(self) -> None:
+        self.projection.only = None
+        self._project()
+
+    def ask_mean(self) -> None:
+        """Let the mean of the selected rows be the query."""
+        if len(self.selection):
+            self.query.select(Mean(self.selection.rows))
+
+    def export(self, path: Path, what: ExportKind) -> None:
+        """Write the selected rows to a file."""
+        dataset = self.dataset.dataset
+        if dataset is not None and len(self.selection):
+            self._submit(ExportRequest(dataset, self.selection.rows, path, what, self.dataset.table))
+
+    def set_following(self, on: bool) -> None:
+        """Let the neighbours follow the cursor, or not."""
+        self.neighbours.follow(on)
+        if not on:
+            self._leave()
+
+    def follow(self, row: int | None) -> None:
+        """The cursor is over the point of a row, or over none."""
+        if not self.neighbours.follows:
+            return
+        if row is None:
+            self._leave()
+            return
+        self._under_cursor = row
+        # One search at a time: to overtake the one that runs would leave nothing to see while the hand moves.
+        if not self._following:
+            self._ask_live()
+
+    def _leave(self) -> None:
+        self._under_cursor = None
+        self._bridge.engine.cancel("live")
+        self.neighbours.show_live(None)
 
     def set_compiled(self, compiled: bool) -> None:
         """Flip the switch; the last query is asked again at once, so that the difference shows."""
@@ -137,7 +241,7 @@ class Controller(QObject):
 
     def race(self) -> None:
         """Run the last query both ways, interleaved in random order; clicks come first."""
-        if self.selection.row is None or self._compile_problem:
+        if self.query.present is None or self._compile_problem:
             return
         pairs: list[list[Mode]] = [random.sample(["compiled", "eager"], 2) for _ in range(RACE_PAIRS)]
         # The last come off first: one of each to warm up, not counted if they turn out to be first calls.
@@ -152,7 +256,7 @@ class Controller(QObject):
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
-        for key in ("load", "annotate", "project", "neighbours"):
+        for key in ("load", "annotate", "project", "neighbours", "distances", "export", "live"):
             self._bridge.engine.cancel(key)
 
     # What follows from it
@@ -160,11 +264,12 @@ class Controller(QObject):
     def _submit(self, request: Request) -> None:
         number = self._bridge.engine.submit(request)
         self._requests[number] = request
-        self.jobs.begin(number, request.key)
+        if request.key != "live":
+            self.jobs.begin(number, request.key)
 
     def _on_query_changed(self) -> None:
         self.stop_race()
-        if self.selection.row is None:
+        if self.query.present is None:
             self._bridge.engine.cancel("neighbours")
             self.neighbours.clear()
         else:
@@ -175,15 +280,41 @@ class Controller(QObject):
             self._submit(request)
 
     def _query(self, mode: Mode, key: str = "neighbours", priority: int = 0) -> NeighboursRequest | None:
-        dataset, row = self.dataset.dataset, self.selection.row
-        if dataset is None or row is None:
+        dataset, query = self.dataset.dataset, self.query.present
+        if dataset is None or query is None:
             return None
-        return NeighboursRequest(dataset, row, self.neighbours.k, self.neighbours.metric, mode, key, priority)
+        row, mean_of = (None, query.rows) if isinstance(query, Mean) else (query, None)
+        k, metric = self.neighbours.k, self.neighbours.metric
+        return NeighboursRequest(dataset, row, k, metric, mode, key=key, priority=priority, mean_of=mean_of)
+
+    def _ask_live(self) -> None:
+        dataset, row = self.dataset.dataset, self._under_cursor
+        if dataset is not None and row is not None:
+            self._following = True
+            k, metric = self.neighbours.k, self.neighbours.metric
+            self._submit(NeighboursRequest(dataset, row, k, metric, self.mode, key="live"))
 
     def _project(self) -> None:
         wanted, dataset = self.projection.settings, self.dataset.dataset
         if dataset is not None:
-            self._submit(ProjectRequest(dataset, wanted.axes, wanted.centre, wanted.unit_length, self.mode))
+            ways = (wanted.centre, wanted.unit_length)
+            self._submit(ProjectRequest(dataset, wanted.axes, *ways, self.mode, rows=self.projection.only))
+
+    def _measure(self) -> None:
+        """Ask for the distances to the query, if these are what to colour by and not known already."""
+        dataset, row = self.dataset.dataset, self.query.row
+        wanted = None
+        if self.colouring.by.kind == "distance" and dataset is not None and row is not None:
+            wanted = DistancesRequest(dataset, row, self.neighbours.metric)
+        if wanted == self._distances:
+            return
+        self._distances = wanted
+        if wanted is None:
+            self._bridge.engine.cancel("distances")
+            self.colouring.measure(None)
+        else:
+            self._submit(wanted)
+            self.colouring.await_distances()
 
     def _race_on(self) -> None:
         self.timings.set_race(len(self._race))
@@ -209,9 +340,16 @@ class Controller(QObject):
                 request = self._requests.pop(number)
                 self._take(request, result)
             case Failed(number, _, error):
-                self._on_failure(self._requests.pop(number), error)
+                request = self._requests.pop(number)
+                self._on_failure(request, error)
+                self._not_measured(request)
             case Stopped(number, _):
-                self._on_stopped(self._requests.pop(number))
+                request = self._requests.pop(number)
+                self._on_stopped(request)
+                self._not_measured(request)
+        if request.key == "live":
+            self._on_followed()
+            return
         self.jobs.end(number)
         if self.jobs.idle:
             self.settled.emit()
@@ -229,19 +367,28 @@ class Controller(QObject):
                 first = self.dataset.non_finite_rows is None
                 self.dataset.check(result.non_finite_rows)
                 self.projection.show_result(result)
+                if self.projection.reframe:
+                    self.undo.forget_views()
                 if first and (count := len(result.non_finite_rows)):
                     self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
+            case DistancesResult(dataset=dataset) if dataset is current:
+                self.colouring.measure(result)
+            case ExportResult(path=path, what=what, count=count):
+                self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
 
     def _on_loaded(self, result: LoadResult) -> None:
-        for key in ("annotate", "project", "neighbours"):
+        for key in ("annotate", "project", "neighbours", "distances"):
             self._bridge.engine.cancel(key)
         self.stop_race()
+        self._leave()
         self.timings.clear()
         self.dataset.open(result.dataset)
-        self.selection.clear()
+        self.query.clear()
+        self.clear_selection()
         self.projection.show_preview(result.preview)
+        self.undo.forget()
         self.settings.remember(result.dataset.path)
         self._submit(AnnotateRequest(result.dataset))
         self._project()
@@ -250,6 +397,11 @@ class Controller(QObject):
             self.select(row)
 
     def _on_neighbours(self, key: str, result: NeighboursResult) -> None:
+        if key == "live":
+            # Not in the chart: a sweep of the mouse would push every query that the user asked for out of it.
+            if self._under_cursor is not None:
+                self.neighbours.show_live(result)
+            return
         self.timings.add(result)
         if key == "race":
             # A first call tells nothing about speed: that mode runs once more.
@@ -263,6 +415,13 @@ class Controller(QObject):
                 f"{result.dataset.name} has {result.dataset.rows:,} rows: "
                 f"{len(result.ids)} neighbours instead of {result.asked_k}."
             )
+
+    def _on_followed(self) -> None:
+        """A search for the point under the cursor has ended: go on if the cursor has."""
+        self._following = False
+        shown = self.neighbours.live
+        if self._under_cursor is not None and (shown is None or shown.row != self._under_cursor):
+            self._ask_live()
 
     def _on_failure(self, request: Request, error: Exception) -> None:
         if isinstance(error, CompileUnavailable):
@@ -278,6 +437,16 @@ class Controller(QObject):
             self._report_bug(error)
         if request.key == "race":
             self.stop_race()
+        if request.key == "live":
+            self.set_following(False)
+        self._not_projected(request)
+
+    def _not_projected(self, request: Request) -> None:
+        """The map keeps the rows it has, unless others are on their way."""
+        overtaken = any(other.key == "project" for other in self._requests.values())
+        if isinstance(request, ProjectRequest) and not overtaken:
+            result = self.projection.result
+            self.projection.only = None if result is None else result.rows
 
     def _on_stopped(self, request: Request) -> None:
         """A projection that the user cancelled leaves the sample on the map: say so."""
@@ -285,6 +454,13 @@ class Controller(QObject):
         shown = self.dataset.dataset if self.projection.result is None else None
         if isinstance(request, ProjectRequest) and request.dataset is shown and not overtaken:
             self.notices.info("Cancelled: the map shows a sample of the rows. Change a projection setting to try again.")
+        self._not_projected(request)
+
+    def _not_measured(self, request: Request) -> None:
+        """Distances that fail or are cancelled leave nothing to colour by."""
+        if request == self._distances:
+            self._distances = None
+            self.colouring.measure(None)
 
     def _without_compiler(self, problem: str | None) -> None:
         self._compile_problem = problem

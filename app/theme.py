@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-
-import numpy as np
-from numpy.typing import NDArray
 
 from resources import ICONS
 
@@ -35,44 +31,6 @@ class Theme:
 
 DARK = Theme("dark", "#16161c", "#1d1d25", "#2a2a35", "#32323e", "#ececf1", "#9a9aa8", "#ff4f87", "#5fc08f", "#ff7a6b")
 LIGHT = Theme("light", "#fbfbfd", "#f1f1f5", "#ffffff", "#dcdce4", "#1b1b22", "#6a6a78", "#d4145a", "#1f8a57", "#c2351f")
-
-# Okabe and Ito, Color Universal Design (2008), without black; the yellow is deepened on a light ground.
-OKABE_ITO = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")
-OKABE_ITO_LIGHT = ("#2C8FC9", "#E08A00", "#009E73", "#C2649A", "#B8A500", "#0060A0", "#D55E00")
-
-
-def category_colours(count: int, theme: Theme) -> list[str]:
-    """`count` colours: Okabe and Ito's first, then hues a golden angle apart in OKLCH, of alternating lightness."""
-    first = OKABE_ITO if theme.dark else OKABE_ITO_LIGHT
-    return [*first[:count], *(_oklch(i, theme.dark) for i in range(max(0, count - len(first))))]
-
-
-@cache
-def _oklch(i: int, dark: bool) -> str:
-    """OKLab to sRGB: Ottosson, A perceptual color space for image processing (2020)."""
-    hue = np.deg2rad((i * 137.508 + 30) % 360)
-    lightness = ((0.78, 0.66, 0.86) if dark else (0.60, 0.48, 0.68))[i % 3]
-    chroma = 0.14 if i % 2 == 0 else 0.10
-    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
-    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    linear = np.array(
-        [
-            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
-            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
-            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
-        ]
-    ).clip(0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = np.round(encoded * 255).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}"
-
-
-def linear_light(colours: list[str]) -> NDArray[np.float32]:
-    """sRGB '#rrggbb' as linear light (c, 3)."""
-    encoded = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def style_sheet(theme: Theme) -> str:
@@ -139,5 +97,7 @@ def style_sheet(theme: Theme) -> str:
     QLabel#title {{ font-weight: 600; }}
     QLabel#dim {{ color: {t.dim}; }}
     QLabel#query {{ color: {t.accent}; font-weight: 600; }}
+    QPushButton#link {{ background: transparent; border: none; color: {t.accent}; padding: 0; }}
+    QPushButton#link:hover, QPushButton#link:focus {{ text-decoration: underline; }}
     QFrame#notice {{ background: {t.raised}; border-radius: 8px; }}
     """

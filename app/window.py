@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.actions import ACTIONS, Condition
-from app.controller import Controller
+from app.controller import FEWEST_PROJECTED, Controller
 from app.figures import size
 from app.models.neighbours import METRIC_NAMES
 from app.settings import ThemeChoice
@@ -40,14 +40,19 @@ from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
 from app.views.legend import LegendView
 from app.views.map import MapView
+from app.views.map_box import TOOLS, Tool
 from app.views.neighbours import NeighboursView
 from app.views.notice_bar import NoticeBar
 from app.views.projection import ProjectionView
+from app.views.selected import SelectedView
+from app.views.selection_bar import SelectionBar
 from app.views.switch import CompileSwitch
+from app.views.tabs import Tabs
 from app.views.timings import TimingsView
+from core.choosing import How
 from core.errors import ArrayChoice
 from core.readers import SUFFIXES
-from core.types import LoadRequest
+from core.types import ExportKind, LoadRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 1
@@ -64,10 +69,13 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         c = controller
-        self.map = MapView(c.dataset, c.projection, c.selection, c.neighbours)
+        self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.viewport)
         self.projection = ProjectionView(c.projection)
-        self.legend = LegendView(c.dataset)
-        self.neighbours = NeighboursView(c.dataset, c.selection, c.neighbours)
+        self.legend = LegendView(c.dataset, c.colouring)
+        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours)
+        self.selected = SelectedView(c.dataset, c.selection)
+        self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected)])
+        self.selection_bar = SelectionBar(self.map, c.dataset, c.projection, c.selection)
         self.timings = TimingsView(c.timings)
         self.activity = ActivityView(c.jobs)
         self.notice = NoticeBar(self.map)
@@ -82,6 +90,7 @@ class Window(QMainWindow):
         self._build_docks()
         self._build_menus()
         self._build_toolbar()
+        self._build_map_tools()
         self.statusBar().setFixedHeight(32)  # the same with and without a job to show
         self.statusBar().addWidget(self._device)
         self.statusBar().addPermanentWidget(self.activity)
@@ -104,9 +113,25 @@ class Window(QMainWindow):
             "bfloat16": c.reopen_as_bfloat16,
             "screenshot": self._picture_dialog,
             "quit": self.close,
-            "back": c.selection.back,
-            "forward": c.selection.forward,
-            "clear": c.selection.clear,
+            "back": c.query.back,
+            "forward": c.query.forward,
+            "undo": c.step_back,
+            "redo": c.step_again,
+            "clear": self._clear,
+            "tool_pan": lambda: self._choose_tool("pan"),
+            "tool_box": lambda: self._choose_tool("box"),
+            "tool_lasso": lambda: self._choose_tool("lasso"),
+            "select_all": lambda: self._select_shown("replace"),
+            "select_none": c.clear_selection,
+            "select_invert": lambda: self._select_shown("toggle"),
+            "select_neighbours": c.select_neighbours,
+            "project_selected": c.project_selected,
+            "project_all": c.project_all,
+            "mean": c.ask_mean,
+            "export_csv": lambda: self._export_dialog("csv"),
+            "export_npy": lambda: self._export_dialog("npy"),
+            "follow": lambda: c.set_following(not c.neighbours.follows),
+            "axes": lambda: self.map.show_axes(self._actions["axes"].isChecked()),
             "compile": lambda: c.set_compiled(c.mode == "eager"),
             "race": c.race,
             "cancel": c.cancel,
@@ -117,9 +142,10 @@ class Window(QMainWindow):
         }
         for spec in ACTIONS:
             action = QAction(spec.title, self)
-            action.setShortcut(QKeySequence(spec.shortcut))
-            action.setToolTip(" ".join(filter(None, [spec.about, f"({spec.shortcut})" if spec.shortcut else ""])))
-            action.setCheckable(spec.id == "compile")
+            action.setObjectName(spec.id)
+            action.setShortcuts(QKeySequence.listFromString(spec.shortcut))
+            action.setToolTip(spec.tip)
+            action.setCheckable(spec.checkable)
             action.triggered.connect(slots[spec.id])
             self.addAction(action)
             self._actions[spec.id] = action
@@ -129,8 +155,8 @@ class Window(QMainWindow):
         bottom = Qt.DockWidgetArea.BottomDockWidgetArea
         self._docks = [
             self._dock("Projection", self.projection, left),
-            self._dock("Colours", self.legend, left),
-            self._dock("Neighbours", self.neighbours, right),
+            self._dock("Colour by", self.legend, left),
+            self._dock("Neighbours", self.tabs, right, "Points"),
             self._dock("Timings", self.timings, bottom),
         ]
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
@@ -139,9 +165,9 @@ class Window(QMainWindow):
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[3]], [210], Qt.Orientation.Vertical)
 
-    def _dock(self, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(title)
+    def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, title: str | None = None) -> QDockWidget:
+        dock = QDockWidget(title or name, self)
+        dock.setObjectName(name)
         dock.setWidget(widget)
         self.addDockWidget(area, dock)
         return dock
@@ -199,6 +225,16 @@ class Window(QMainWindow):
         for widget in (self.metric_box, self.k_box, self.compile_switch):
             bar.addWidget(widget)
 
+    def _build_map_tools(self) -> None:
+        actions = self._actions
+        self.map.add_tools([actions[f"tool_{tool}"] for tool in TOOLS] + [actions["follow"]])
+        self.selection_bar.part.offer(actions["project_all"], "Map all")
+        pill = self.selection_bar.selected
+        pill.offer(actions["project_selected"], "Map only these")
+        pill.offer(actions["mean"], "Neighbours of their mean")
+        pill.offer_menu("Export", [actions["export_csv"], actions["export_npy"]])
+        pill.offer(actions["select_none"], "✕")
+
     def _connect(self) -> None:
         c = self._controller
         c.notices.attach(self.notice.show_notice)
@@ -208,16 +244,27 @@ class Window(QMainWindow):
         c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
-        for signal in (c.dataset.opened, c.dataset.checked, c.selection.changed, c.jobs.changed):
+        signals = [c.dataset.opened, c.dataset.checked, c.query.changed, c.jobs.changed, c.selection.changed, c.undo.changed]
+        signals += [c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
+        for signal in signals:
             signal.connect(self._update_state)
-        self.map.picked.connect(c.select)
+        self.map.picked.connect(c.click)
+        self.map.walked_to.connect(c.select)
+        self.map.enclosed.connect(lambda area, how: c.change_selection(area.rows, how))
+        self.map.pointed_at.connect(c.follow)
+        self.selected.picked.connect(c.select)
         self.neighbours.picked.connect(c.select)
-        self.neighbours.back.connect(c.selection.back)
-        self.neighbours.forward.connect(c.selection.forward)
+        self.neighbours.back.connect(c.query.back)
+        self.neighbours.forward.connect(c.query.forward)
         self.projection.axes_wanted.connect(lambda x, y: c.set_projection(axes=(x, y)))
         self.projection.centre_wanted.connect(lambda on: c.set_projection(centre=on))
         self.projection.unit_length_wanted.connect(lambda on: c.set_projection(unit_length=on))
-        self.legend.column_wanted.connect(c.dataset.colour_by)
+        self.legend.choice_wanted.connect(c.colouring.choose)
+        self.legend.toggle_wanted.connect(c.colouring.toggle)
+        self.legend.isolate_wanted.connect(c.colouring.isolate)
+        self.legend.show_all_wanted.connect(c.colouring.show_all)
+        self.legend.bar.range_wanted.connect(c.colouring.set_range)
+        self.legend.bar.reset_wanted.connect(c.colouring.reset_range)
         self.timings.race_wanted.connect(c.race)
         self.timings.stop_wanted.connect(c.stop_race)
         self.activity.cancel_wanted.connect(c.cancel)
@@ -249,19 +296,57 @@ class Window(QMainWindow):
         self.compile_switch.setEnabled(problem is None)
         self.compile_switch.setToolTip(problem or f"{self._actions['compile'].toolTip()}")
         self._actions["compile"].setChecked(c.mode == "compiled")
-        self.timings.allow_race(c.selection.row is not None and problem is None)
+        self.timings.allow_race(c.query.present is not None and problem is None)
         states: dict[Condition, bool] = {
             "always": True,
             "data": dataset is not None,
-            "query": c.selection.row is not None,
-            "back": c.selection.can_go_back,
-            "forward": c.selection.can_go_forward,
+            "query": c.query.present is not None,
+            "neighbours": c.neighbours.result is not None,
+            "undo": c.undo.can_undo,
+            "redo": c.undo.can_redo,
+            "selection": len(c.selection) > 0,
+            "several": len(c.selection) >= FEWEST_PROJECTED,
+            "part": c.projection.only is not None,
+            "back": c.query.can_go_back,
+            "forward": c.query.can_go_forward,
             "busy": not c.jobs.idle,
             "compiler": problem is None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
         }
         for spec in ACTIONS:
             self._actions[spec.id].setEnabled(states[spec.enabled])
+        for tool in TOOLS:
+            self._actions[f"tool_{tool}"].setChecked(self.map.tool == tool)
+        self._actions["follow"].setChecked(c.neighbours.follows)
+
+    # Selecting
+
+    def _choose_tool(self, tool: Tool) -> None:
+        self.map.choose_tool(tool)
+        self._update_state()
+
+    def _select_shown(self, how: How) -> None:
+        if (area := self.map.area()) is not None:
+            self._controller.change_selection(area.rows, how)
+
+    def _clear(self) -> None:
+        """One thing a key press: what is being drawn, the tool, the selection, the query."""
+        c = self._controller
+        if self.map.give_up():
+            return
+        if self.map.tool != "pan":
+            self._choose_tool("pan")
+        elif len(c.selection):
+            c.clear_selection()
+        else:
+            c.query.clear()
+
+    def _export_dialog(self, what: ExportKind) -> None:
+        title, pattern = {"csv": ("Export labels", "Text (*.csv)"), "npy": ("Export vectors", "Vectors (*.npy)")}[what]
+        name, _ = QFileDialog.getSaveFileName(self, title, f"selected.{what}", pattern)
+        if name:
+            path = Path(name)
+            self._controller.export(path if path.suffix else path.with_suffix(f".{what}"), what)
 
     def apply_theme(self) -> None:
         choice = self._theme_override or self._controller.settings.theme
@@ -273,6 +358,8 @@ class Window(QMainWindow):
             self.projection,
             self.legend,
             self.neighbours,
+            self.tabs,
+            self.selection_bar,
             self.timings,
             self.notice,
             self.compile_switch,

@@ -210,12 +210,12 @@ def _paint(
     alpha = opacity[entry][:, None]
     light *= alpha
     light += background * (1 - alpha)
-    lines = np.full((high - low) * width, _packed(background[None], srgb)[0], np.uint32)
-    lines[lit] = _packed(light, srgb)
+    lines = np.full((high - low) * width, packed(background[None], srgb)[0], np.uint32)
+    lines[lit] = packed(light, srgb)
     picture[height - high : height - low] = lines.reshape(-1, width)[::-1]
 
 
-def _packed(light: Floats, srgb: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def packed(light: Floats, srgb: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Linear light (p, 3) as 0xffRRGGBB."""
     step = np.clip(light * np.float32(len(srgb) - 1) + np.float32(0.5), 0, len(srgb) - 1).astype(np.int32)
     red, green, blue = srgb[step].T

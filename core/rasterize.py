@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core import raster_backend
 from core.point_index import PointIndex, Shown, View, build_index, everything_shown, snapped
 from core.raster_levels import Level, Levels, build_levels
+from core.raster_numpy import packed
 from core.types import Floats
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "disc_radius",
     "draw",
     "everything_shown",
+    "ground_pixel",
     "snapped",
 ]
 
@@ -161,6 +163,11 @@ def draw(
             lambda low, high: loops.tone_points(frame, margin, taps, opacity, _SRGB, background, picture, low, high),
         )
     return picture
+
+
+def ground_pixel(colours: Colours) -> np.uint32:
+    """What a picture holds where there is no point."""
+    return np.uint32(packed(np.ascontiguousarray(colours.background, np.float32)[None], _SRGB)[0])
 
 
 def disc_radius(crowd: float, pixel_ratio: float) -> float:

@@ -9,8 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-# A text column with at most this many different values, each used twice on average, is worth colouring by.
-MAX_CATEGORIES = 256
+# A text column with at most this many different values, each used twice on average, is worth colouring by; one of whole numbers
+# with far fewer, such as the digit that a picture shows or the number of a cluster.
+MAX_CATEGORIES = 1000
+MAX_CLASSES = 40
+# Of columns that part the rows into groups, those with at most so many colour the map at first.
+MAX_AT_FIRST = 48
+# Rows that are looked at first, to find classes.
+CLASS_SAMPLE = 1000
 MAX_CATEGORY_NAME = 60
 # Whole numbers from here on are not all float64: a column with one of them is text, such as an id.
 EXACT = 2.0**53
@@ -20,7 +26,10 @@ Kind = Literal["text", "category", "number"]
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column. `values` is float64 for numbers, variable-width strings otherwise."""
+    """One column. `values` is float64 for numbers, variable-width strings otherwise.
+
+    Numbers that stand for classes, being few and whole, have codes as well.
+    """
 
     name: str
     kind: Kind
@@ -40,10 +49,7 @@ class Column:
         value = self.values[row]
         if self.kind != "number":
             return str(value)
-        number = float(value)
-        if np.isnan(number):
-            return ""
-        return str(int(number)) if number.is_integer() and abs(number) < EXACT else f"{number:.15g}"
+        return _number_text(float(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +67,17 @@ class Table:
 
     @property
     def colour_column(self) -> Column | None:
-        """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most."""
-        return max((c for c in self.columns if c.tells_groups), key=lambda c: len(c.categories), default=None)
+        """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most.
+
+        Words go before numbers, and what a legend can hold at a glance before the rest.
+        """
+
+        def worth(column: Column) -> tuple[bool, bool, int]:
+            count = len(column.categories)
+            at_a_glance = count <= MAX_AT_FIRST
+            return column.kind == "category", at_a_glance, count if at_a_glance else -count
+
+        return max((c for c in self.columns if c.tells_groups), key=worth, default=None)
 
     def label(self, row: int) -> str:
         return self.label_column.text(row)
@@ -75,7 +90,7 @@ def make_column(name: str, texts: list[str]) -> Column:
     """A column from its texts: numbers where every filled value is one, categories where values repeat, else text."""
     numbers = _as_numbers(texts)
     if numbers is not None:
-        return Column(name, "number", numbers)
+        return Column(name, "number", numbers, *_classes(numbers))
     values = np.array(texts, dtype=np.dtypes.StringDType())
     counts: dict[str, int] = {}
     for text in texts:
@@ -90,6 +105,30 @@ def make_column(name: str, texts: list[str]) -> Column:
     return Column(name, "category", values, codes, tuple(ordered))
 
 
+def _classes(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int32] | None, tuple[str, ...]]:
+    """Codes and names of the different numbers, if these are few and whole, each used twice on average."""
+    # Most columns that have none are told by their first rows, without sorting all.
+    if len(np.unique(numbers[:CLASS_SAMPLE])) > MAX_CLASSES:
+        return None, ()
+    different, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    few = len(different) <= MAX_CLASSES and 2 * len(different) <= len(numbers)
+    if not few or not all(np.isnan(value) or float(value).is_integer() for value in different):
+        return None, ()
+    order = np.argsort(-counts, kind="stable")
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    return ranks[places], tuple(_number_text(float(value)) for value in different[order])
+
+
+def _number_text(number: float) -> str:
+    if np.isnan(number):
+        return ""
+    return str(int(number)) if number.is_integer() and abs(number) < EXACT else f"{number:.15g}"
+
+
+# What stands for a missing number, in small letters, and numbers whose thousands are parted by commas.
+_ABSENT = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 # What float() takes but a reader would not show as a number: 007, 1_000.
 _CODES = re.compile(r"\s*[+-]?0\d|.*_")
 
@@ -98,10 +137,17 @@ def _as_numbers(texts: list[str]) -> NDArray[np.float64] | None:
     if any(_CODES.match(text) for text in texts):
         return None
     try:
-        numbers = np.array([float(t) if t.strip() else np.nan for t in texts])
+        numbers = np.array([_as_number(text) for text in texts])
     except ValueError:
         return None
-    inexact = [text for number, text in zip(numbers, texts, strict=True) if abs(number) >= EXACT]
+    inexact = [text.replace(",", "") for number, text in zip(numbers, texts, strict=True) if abs(number) >= EXACT]
     if np.all(np.isnan(numbers)) or any(text.strip().lstrip("+-").isdigit() for text in inexact):
         return None
     return numbers
+
+
+def _as_number(text: str) -> float:
+    """Raises ValueError if it is none."""
+    if text.strip().lower() in _ABSENT:
+        return np.nan
+    return float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)

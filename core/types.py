@@ -18,6 +18,8 @@ Mode = Literal["compiled", "eager"]
 Exact = Literal["proven", "computed in full"]
 DeviceKind = Literal["metal", "cuda", "cpu"]
 Storage = Literal["float32", "float16", "bfloat16"]
+ExportKind = Literal["csv", "npy"]
+Way = Literal["plain", "product", "fused"]
 
 METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product", "l1", "linf")
 MODES: tuple[Mode, ...] = ("compiled", "eager")
@@ -93,7 +95,7 @@ class AnnotateRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRequest:
-    """Fit the leading components and map every row onto those in `axes`."""
+    """Fit the leading components and map every row onto those in `axes`; or only `rows`, to components of their own."""
 
     dataset: Dataset
     axes: tuple[int, ...] = (0, 1)
@@ -102,6 +104,7 @@ class ProjectRequest:
     mode: Mode = "compiled"
     key: str = "project"
     priority: int = 3
+    rows: Ids | None = None  # (m,) sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +118,41 @@ class InspectRequest:
 
 @dataclass(frozen=True, slots=True)
 class NeighboursRequest:
-    """The k nearest rows of one row, that row itself left out."""
+    """The k nearest rows of one row, that row itself left out; or of the mean of several, none of them left out."""
 
     dataset: Dataset
-    row: int
+    row: int | None  # None: `mean_of` is asked about
     k: int
     metric: Metric
     mode: Mode = "compiled"
+    use_kernel: bool | None = None  # custom kernels: None takes them where they are measured to be faster
     key: str = "neighbours"
     priority: int = 0
+    mean_of: Ids | None = None  # (m,)
+
+
+@dataclass(frozen=True, slots=True)
+class DistancesRequest:
+    """The distance of every row to one row, to colour by."""
+
+    dataset: Dataset
+    row: int
+    metric: Metric
+    key: str = "distances"
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Write some rows to a file: their labels and fields as CSV, or their vectors as .npy."""
+
+    dataset: Dataset
+    rows: Ids  # (m,)
+    path: Path
+    what: ExportKind
+    table: Table | None = None
+    key: str = "export"
+    priority: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +166,16 @@ class BenchRequest:
     priority: int = 4
 
 
-Request = LoadRequest | AnnotateRequest | InspectRequest | ProjectRequest | NeighboursRequest | BenchRequest
+Request = (
+    LoadRequest
+    | AnnotateRequest
+    | InspectRequest
+    | ProjectRequest
+    | NeighboursRequest
+    | DistancesRequest
+    | ExportRequest
+    | BenchRequest
+)
 
 
 # Results.
@@ -183,23 +221,42 @@ class ProjectResult:
     axes: tuple[int, ...]
     centre: bool
     unit_length: bool
-    coords: Floats  # (n, len(axes)); NaN in rows that hold NaN or infinity
+    coords: Floats  # (n, len(axes)), or (m, len(axes)) of `rows`; NaN in rows that hold NaN or infinity
     explained: Floats  # (c,) share of the whole variance, one a component
     non_finite_rows: Ids
     method: str  # how the components were found, in words
     timing: Timing
+    rows: Ids | None = None  # (m,) the only rows that were mapped, sorted; None: all
 
 
 @dataclass(frozen=True, slots=True)
 class NeighboursResult:
     dataset: Dataset
-    row: int
+    row: int | None  # None: the neighbours of the mean of `mean_of`
     metric: Metric
     ids: Ids  # (k,), nearest first
     distances: NDArray[np.float64]  # (k,): l2 and cosine distance, or the inner product itself
     exact: Exact
     asked_k: int  # what was asked for; len(ids) is smaller where the set has fewer rows
     timing: Timing = field(repr=False)
+    way: Way = "plain"  # MLX's own operations, or custom kernels after its product, or fused with it
+    mean_of: Ids | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DistancesResult:
+    dataset: Dataset
+    row: int
+    metric: Metric
+    distances: Floats  # (n,): distances, or the inner products themselves; NaN in rows that hold NaN or infinity
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    dataset: Dataset
+    path: Path
+    what: ExportKind
+    count: int  # rows written
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +290,9 @@ class BenchResult:
     seconds: float  # that it all took
 
 
-Result = LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult | BenchResult
+Result = (
+    LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult | DistancesResult | ExportResult | BenchResult
+)
 
 
 # Events of the compute thread. Every job ends in exactly one of Completed, Failed, Stopped.

@@ -1,40 +1,32 @@
-"""The open data set, its labels, and what its points are coloured by."""
+"""The open data set and its labels."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
 from core.dataset import Dataset
-from core.table import Column, Table
+from core.table import Table
 from core.types import Ids
 
 
 class DatasetModel(QObject):
     opened = Signal()  # another data set; labels not known yet
     annotated = Signal()
-    coloured = Signal()
     checked = Signal()  # non-finite rows are known
 
     def __init__(self) -> None:
         super().__init__()
         self.dataset: Dataset | None = None
         self.table: Table | None = None
-        self.colour: Column | None = None
         self.non_finite_rows: Ids | None = None
 
     def open(self, dataset: Dataset) -> None:
-        self.dataset, self.table, self.colour, self.non_finite_rows = dataset, None, None, None
+        self.dataset, self.table, self.non_finite_rows = dataset, None, None
         self.opened.emit()
 
     def annotate(self, table: Table | None) -> None:
         self.table = table
-        self.colour = table.colour_column if table is not None else None
         self.annotated.emit()
-        self.coloured.emit()
-
-    def colour_by(self, column: Column | None) -> None:
-        self.colour = column
-        self.coloured.emit()
 
     def check(self, non_finite_rows: Ids) -> None:
         self.non_finite_rows = non_finite_rows

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-NAMES = {"load": "Opening", "annotate": "Reading labels", "project": "Projecting", "neighbours": "Searching", "race": "Racing"}
+NAMES = {
+    "export": "Exporting",
+    "load": "Opening",
+    "annotate": "Reading labels",
+    "project": "Projecting",
+    "neighbours": "Searching",
+    "race": "Racing",
+    "distances": "Measuring distances",
+}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,15 @@
-"""The query: which row the user looks at, and the ones before it, as a browser keeps pages."""
+"""The selection: a set of rows, apart from the query."""
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
+
+from core.types import Ids
+
+
+def no_rows() -> Ids:
+    return np.empty(0, np.int64)
 
 
 class SelectionModel(QObject):
@@ -10,40 +17,17 @@ class SelectionModel(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._history: list[int] = []
-        self._position = -1
+        self.rows = no_rows()  # sorted, each once; not to be written to
 
-    @property
-    def row(self) -> int | None:
-        return self._history[self._position] if self._history else None
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    @property
-    def can_go_back(self) -> bool:
-        return self._position > 0
-
-    @property
-    def can_go_forward(self) -> bool:
-        return self._position < len(self._history) - 1
-
-    def select(self, row: int) -> None:
-        """Make `row` the query; what lay ahead in the history is forgotten."""
-        if row == self.row:
+    def set(self, rows: Ids) -> None:
+        """Take `rows`, sorted and each once, as the selection."""
+        if rows is self.rows or (not len(rows) and not len(self.rows)):
             return
-        del self._history[self._position + 1 :]
-        self._history.append(row)
-        self._position = len(self._history) - 1
+        self.rows = rows
         self.changed.emit()
-
-    def back(self) -> None:
-        if self.can_go_back:
-            self._position -= 1
-            self.changed.emit()
-
-    def forward(self) -> None:
-        if self.can_go_forward:
-            self._position += 1
-            self.changed.emit()
 
     def clear(self) -> None:
-        self._history, self._position = [], -1
-        self.changed.emit()
+        self.set(no_rows())

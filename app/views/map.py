@@ -1,4 +1,4 @@
-"""The map: points to look at, hover and click. What draws them sits behind `Renderer` and `PointsItem`."""
+"""The map: points to look at, hover, click and select. What draws them sits behind `Renderer` and `PointsItem`."""
 
 from __future__ import annotations
 
@@ -7,48 +7,79 @@ from typing import cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
+from app.models.query import QueryModel
 from app.models.selection import SelectionModel
-from app.theme import DARK, Theme, category_colours, linear_light
-from app.views.overlay import Mark, Overlay, shortened
+from app.models.viewport import Range, ViewportModel
+from app.palettes import light_table, linear_light
+from app.theme import DARK, Theme
+from app.views.map_box import MapBox, Tool, how
+from app.views.outline import Outline
+from app.views.overlay import Card, Mark, Marks, Overlay
 from app.views.points_item import PointsItem
 from app.views.render import Picture, Points, Renderer
+from app.views.tool_strip import ToolStrip
+from core.choosing import Area, Box, How, Lasso
 from core.picking import nearest
 from core.rasterize import Colours, PointIndex, View, everything_shown, snapped
+from core.types import Ids
 
 # How far from a point a click or the cursor still means it, in pixels.
 REACH = 12
+# Lines that are told of a hovered point, its name included.
+CARD_LINES = 8
+# How long a card stays when the cursor is between points, so that it does not flicker on the way to the next.
+LINGER_MS = 150
+# Rows of the selection that get a name, where they do not overlap.
+NAMED_SELECTED = 12
 EMPTY = "Drop a .npy or .npz file here, or press Ctrl+O"
 
 
 class MapView(QWidget):
-    picked = Signal(int)  # the row of a clicked point
+    picked = Signal(int, str)  # the row of a clicked point, and How
+    walked_to = Signal(int)  # the row of a neighbour that is to be the query
+    enclosed = Signal(object, str)  # an Area, and How
+    pointed_at = Signal(object)  # the row under the cursor; None when the cursor leaves the map
     rendered = Signal()  # the exact picture of the current view is shown
 
     def __init__(
-        self, dataset: DatasetModel, projection: ProjectionModel, selection: SelectionModel, neighbours: NeighboursModel
+        self,
+        dataset: DatasetModel,
+        colouring: ColouringModel,
+        projection: ProjectionModel,
+        query: QueryModel,
+        neighbours: NeighboursModel,
+        selection: SelectionModel,
+        viewport: ViewportModel,
     ) -> None:
         super().__init__()
-        self._dataset, self._projection, self._selection, self._neighbours = dataset, projection, selection, neighbours
+        self._dataset, self._colouring, self._projection = dataset, colouring, projection
+        self._query, self._neighbours = query, neighbours
+        self._selection, self._viewport = selection, viewport
         self._theme = DARK
         self._index: PointIndex | None = None
-        self._place: dict[int, int] | None = None  # data set row -> position in coords, while only a sample is shown
         self._moved = False  # whether the user has panned or zoomed since the file was opened
         self._generation = 0
         self._shown_codes: np.ndarray | None = None  # (65536,) which colour codes are drawn and picked; None: all
         self.hovered: int | None = None  # the row under the cursor
         self._shown: Picture | None = None
         self._renderer = Renderer()
-        self._plot = pg.PlotWidget(enableMenu=False)
-        self._box = self._plot.getPlotItem().getViewBox()
+        self._box = MapBox()
+        self._plot = pg.PlotWidget(viewBox=self._box, enableMenu=False)
         self._points = PointsItem()
         self._overlay = Overlay()
+        self._outline = Outline(self._box)
+        self._tools = ToolStrip(self)
+        self._linger = QTimer(self)
+        self._linger.setSingleShot(True)
+        self._linger.setInterval(LINGER_MS)
         self._build()
         self._connect()
 
@@ -62,9 +93,11 @@ class MapView(QWidget):
         self._box.setDefaultPadding(0.04)
         self._box.addItem(self._points, ignoreBounds=True)
         self._box.addItem(self._overlay, ignoreBounds=True)
+        self._box.addItem(self._outline, ignoreBounds=True)
         # Every change touches the whole picture: part updates would leave strips of the one before.
         self._plot.setViewportUpdateMode(self._plot.ViewportUpdateMode.FullViewportUpdate)
         self._plot.setAccessibleName("Map of the vectors")
+        self.setFocusProxy(self._plot)
         self._empty = QLabel(EMPTY, self._plot)
         self._empty.setObjectName("dim")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -79,14 +112,21 @@ class MapView(QWidget):
         self._renderer.drawn.connect(self._on_drawn)
         self._projection.changed.connect(self._on_points)
         self._dataset.opened.connect(self._on_opened)
-        self._dataset.coloured.connect(self._on_coloured)
-        self._selection.changed.connect(self._mark)
-        self._neighbours.changed.connect(self._mark)
-        self._box.sigRangeChanged.connect(self._request)
-        self._box.sigRangeChangedManually.connect(self._on_moved)
+        self._colouring.changed.connect(self._on_coloured)
+        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.hidden))
+        for signal in (self._query.changed, self._neighbours.changed, self._neighbours.live_changed):
+            signal.connect(self._mark)
+        self._dataset.annotated.connect(self._mark)
+        self._neighbours.walked.connect(self._on_walked)
+        self._selection.changed.connect(self._on_selected)
+        self._viewport.wanted.connect(self._look_at)
+        self._box.sigRangeChanged.connect(self._on_range)
+        self._box.enclosed.connect(self._on_enclosed)
+        self._linger.timeout.connect(lambda: self._overlay.set_hover(None))
         self._plot.scene().sigMouseClicked.connect(self._on_click)
         self._plot.scene().sigMouseMoved.connect(self._on_move)
         self._plot.viewport().installEventFilter(self)
+        self._plot.installEventFilter(self)
 
     def tell(self, text: str | None) -> None:
         """What the empty map says; None: how to fill it."""
@@ -99,11 +139,19 @@ class MapView(QWidget):
         self._theme = theme
         self._plot.setBackground(theme.ground)
         self._overlay.set_theme(theme)
+        self._outline.set_theme(theme)
+        self._tools.set_theme(theme)
+        for name in ("left", "bottom"):
+            axis = self._plot.getPlotItem().getAxis(name)
+            axis.setPen(pg.mkPen(theme.line))
+            axis.setTextPen(pg.mkPen(theme.dim))
         self._recolour()
 
     @property
     def settled(self) -> bool:
         """Whether the picture shown is that of the present points, colours and view."""
+        if self._colouring.busy:
+            return False
         if self._index is None:
             return not self._projection.coords.size
         return self._shown is not None and self._shown.generation == self._generation and self._covers(self._shown.view)
@@ -117,14 +165,59 @@ class MapView(QWidget):
 
     def fit(self) -> None:
         """Bring all points into view."""
+        with self._box.by_hand():
+            self._fit()
         self._moved = False
+
+    def _fit(self) -> None:
         if self._index is not None:
             x0, x1, y0, y1 = self._index.bounds
             self._box.setRange(xRange=(x0, x1), yRange=(y0, y1))
 
     def zoom(self, factor: float) -> None:
+        with self._box.by_hand():
+            self._box.scaleBy((1 / factor, 1 / factor))
+
+    def _look_at(self, range: Range) -> None:
+        x0, x1, y0, y1 = range
         self._moved = True
-        self._box.scaleBy((1 / factor, 1 / factor))
+        self._box.setRange(xRange=(x0, x1), yRange=(y0, y1), padding=0)
+
+    def show_axes(self, on: bool) -> None:
+        for name in ("left", "bottom"):
+            self._plot.getPlotItem().showAxis(name, on)
+
+    # Tools
+
+    def add_tools(self, actions: list[QAction]) -> None:
+        """Offer these actions in the strip on the map."""
+        self._tools.add(actions)
+
+    @property
+    def tool(self) -> Tool:
+        return self._box.tool
+
+    def choose_tool(self, tool: Tool) -> None:
+        self._box.give_up()
+        self._box.tool = tool
+        self._plot.setCursor(self._cursor(False))
+
+    def give_up(self) -> bool:
+        """Forget the outline being drawn; whether there was one."""
+        return self._box.give_up()
+
+    def area(self, outline: Box | Lasso | None = None) -> Area | None:
+        """The shown points within an outline, or all of them; None while there are none."""
+        return None if self._index is None else Area(self._index, outline, self._shown_codes)
+
+    def _on_enclosed(self, outline: Box | Lasso, how: How) -> None:
+        if (area := self.area(outline)) is not None:
+            self.enclosed.emit(area, how)
+
+    def _cursor(self, pointing: bool) -> Qt.CursorShape:
+        if self._box.tool != "pan":
+            return Qt.CursorShape.CrossCursor
+        return Qt.CursorShape.PointingHandCursor if pointing else Qt.CursorShape.ArrowCursor
 
     def position_of(self, row: int) -> QPointF | None:
         """Where the point of a row lies, in this widget's coordinates; None if it is not on the map."""
@@ -144,8 +237,8 @@ class MapView(QWidget):
             super().keyPressEvent(event)
             return
         (x0, x1), (y0, y1) = self._box.viewRange()
-        self._moved = True
-        self._box.translateBy((step[0] * (x1 - x0), step[1] * (y1 - y0)))
+        with self._box.by_hand():
+            self._box.translateBy((step[0] * (x1 - x0), step[1] * (y1 - y0)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -153,15 +246,48 @@ class MapView(QWidget):
         self._request()
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
+        if watched is self._plot:
+            return isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and self._walk(event)
         if event.type() == QEvent.Type.Leave:
             self.hovered = None
             self._overlay.set_hover(None)
+            self.pointed_at.emit(None)
         return False
+
+    def _walk(self, event: QKeyEvent) -> bool:
+        """Tab and Shift+Tab go from neighbour to neighbour and, past the last, out of the map; Enter makes one the query."""
+        key = Qt.Key(event.key())
+        if key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            return self._neighbours.walk(1 if key == Qt.Key.Key_Tab else -1)
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and (row := self._neighbours.walked_row) is not None:
+            self.walked_to.emit(row)
+            return True
+        return False
+
+    def _on_walked(self) -> None:
+        self._linger.stop()
+        row = self._neighbours.walked_row
+        mark = None if row is None else self._mark_of(row)
+        self._overlay.set_walked(mark)
+        self._overlay.set_hover(None if row is None or mark is None else Card(mark, self._told(row)))
+        if mark is not None and not self._box.viewRect().contains(QPointF(mark.x, mark.y)):
+            x, y = self._box.viewRect().center().toTuple()
+            with self._box.by_hand():
+                self._box.translateBy((mark.x - x, mark.y - y))
 
     # Points and pictures
 
-    def _on_moved(self) -> None:
-        self._moved = True
+    def _on_range(self) -> None:
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        self._moved = self._moved or self._box.moving
+        self._viewport.tell((x0, x1, y0, y1), self._box.moving)
+        self._request()
+
+    def _on_selected(self) -> None:
+        self._renderer.set_selected(self._selection.rows)
+        self._generation += 1
+        self._request()
+        self._mark()
 
     def _on_opened(self) -> None:
         self._moved = False
@@ -170,8 +296,6 @@ class MapView(QWidget):
 
     def _on_points(self) -> None:
         rows, coords = self._projection.rows, self._projection.coords
-        partial = self._dataset.dataset is not None and len(rows) != self._dataset.dataset.rows
-        self._place = {int(row): i for i, row in enumerate(rows)} if partial else None
         self._generation += 1
         self._renderer.set_points(Points(coords, rows, self._codes()))
         self._mark()
@@ -184,22 +308,16 @@ class MapView(QWidget):
         self._recolour()
 
     def _on_coloured(self) -> None:
-        self._shown_codes = None
         self._renderer.set_codes(self._codes())
-        self._recolour()
+        self.hide_codes(self._colouring.hidden)
+        self._mark()
 
     def _codes(self) -> np.ndarray:
-        dataset, column = self._dataset.dataset, self._dataset.colour
-        if column is None or column.codes is None:
-            return np.zeros(dataset.rows if dataset else 0, np.uint16)
-        return column.codes.astype(np.uint16)
+        return self._colouring.shown.coded.codes
 
     def _colours(self) -> Colours:
-        column = self._dataset.colour
-        names = ["#8d9bb5" if self._theme.dark else "#5b6b8c"]
-        if column is not None and column.categories:
-            names = category_colours(len(column.categories), self._theme)
-        return Colours(linear_light(names), linear_light([self._theme.ground])[0], self._shown_codes)
+        table = light_table(self._colouring.shown.by.kind, self._theme)
+        return Colours(table, linear_light([self._theme.ground])[0], self._shown_codes)
 
     def _recolour(self) -> None:
         self._generation += 1
@@ -211,7 +329,7 @@ class MapView(QWidget):
     def _on_indexed(self, index: PointIndex) -> None:
         self._index = index
         if self._projection.reframe or not self._moved:
-            self.fit()
+            self._fit()
         self._request()
 
     def _view(self) -> View | None:
@@ -249,26 +367,42 @@ class MapView(QWidget):
             return
         self._shown = picture
         self._points.set_picture(picture)
+        self._mark()
         if self.settled:
             self.rendered.emit()
 
     # Marks
 
     def _mark_of(self, row: int, strength: float = 1.0) -> Mark | None:
-        position = row if self._place is None else self._place.get(row)
-        if position is None or position >= len(self._projection.coords):
-            return None
-        x, y = self._projection.coords[position]
-        return Mark(float(x), float(y), self._dataset.label(row), strength) if np.isfinite(x + y) else None
+        place = self._projection.place_of(row)
+        return None if place is None else Mark(*place, self._dataset.label(row), strength, row)
+
+    def _marks_of(self, rows: Ids) -> tuple[Mark, ...]:
+        marks = (self._mark_of(row) for row in rows.tolist())
+        return tuple(mark for mark in marks if mark is not None)
 
     def _mark(self) -> None:
-        row, result = self._selection.row, self._neighbours.result
+        live, result = self._neighbours.live, self._neighbours.shown
+        row = self._query.row if live is None else live.row
         query = None if row is None else self._mark_of(row)
-        marks = []
-        if query is not None and result is not None and result.row == row:
+        if live is None and (mean := self._query.mean) is not None:
+            place = self._projection.middle_of(mean.rows)
+            query = None if place is None else Mark(*place, mean.name)
+        neighbours: list[Mark | None] = []
+        if result is not None and query is not None and (result is live or result.row == self._query.row):
             count = len(result.ids)
-            marks = [self._mark_of(int(i), 1 - rank / count) for rank, i in enumerate(result.ids)]
-        self._overlay.set_marks(query, [mark for mark in marks if mark is not None])
+            neighbours = [self._mark_of(int(i), 1 - rank / count) for rank, i in enumerate(result.ids)]
+        rows = self._selection.rows
+        few = self._shown.few if self._shown is not None and self._shown.generation == self._generation else None
+        marks = Marks(
+            query,
+            tuple(mark for mark in neighbours if mark is not None),
+            self._marks_of(rows[:: 1 + len(rows) // NAMED_SELECTED]),
+            () if few is None else self._marks_of(few),
+            # Colours that tell the distance to the query are the point, and must look as in the legend.
+            veiled=not len(rows) and self._colouring.shown.distances is None,
+        )
+        self._overlay.set_marks(marks)
 
     # The mouse
 
@@ -285,20 +419,33 @@ class MapView(QWidget):
             return
         row = self._row_at(event.scenePos())  # type: ignore[attr-defined]
         if row is not None:
-            self.picked.emit(row)
+            self.picked.emit(row, how(event.modifiers(), single=True))  # type: ignore[attr-defined]
 
     def _on_move(self, position: QPointF) -> None:
-        row = self._row_at(position)
-        mark = None if row is None else self._mark_of(row)
-        self.hovered = row
-        self._plot.setCursor(Qt.CursorShape.ArrowCursor if mark is None else Qt.CursorShape.PointingHandCursor)
-        if row is None or mark is None:
+        if self._box.dragging:
             self._overlay.set_hover(None)
             return
-        lines = [shortened(mark.name, 48)]
-        colour = self._dataset.colour
-        if colour is not None:
-            lines.append(f"{colour.name}: {colour.text(row)}")
-        if self._dataset.table is not None:
-            lines.append(f"row {row:,}")
-        self._overlay.set_hover(Mark(mark.x, mark.y, "\n".join(lines)))
+        row = self._row_at(position)
+        mark = None if row is None else self._mark_of(row)
+        changed, self.hovered = row != self.hovered, row
+        self._plot.setCursor(self._cursor(mark is not None))
+        if row is None or mark is None:
+            if not self._linger.isActive():
+                self._linger.start()
+        elif changed or self._linger.isActive():
+            self._linger.stop()
+            self._overlay.set_hover(Card(mark, self._told(row)))
+            self.pointed_at.emit(row)
+
+    def _told(self, row: int) -> tuple[str, ...]:
+        """What a card says of a row below its name."""
+        table = self._dataset.table
+        if table is None:
+            fields = []
+        else:
+            fields = [f"{c.name}: {c.text(row)}" for c in table.columns if c is not table.label_column]
+            fields.append(f"row {row:,}")
+        colour = self._colouring.shown.line(row)
+        lines = [" ".join(line.split()) for line in ([colour, *fields] if colour and colour not in fields else fields)]
+        most = CARD_LINES - 1
+        return tuple(lines if len(lines) <= most else [*lines[: most - 1], f"{len(lines) - most + 1} more"])

@@ -26,9 +26,9 @@ from PySide6.QtWidgets import (
 from app.figures import figure
 from app.models.dataset import DatasetModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
-from app.models.selection import SelectionModel
+from app.models.query import QueryModel
 from app.theme import DARK, Theme
-from core.types import Metric
+from core.types import Metric, NeighboursResult
 
 RANK, LABEL, ROW, DISTANCE = range(4)
 DISTANCE_NAMES: dict[Metric, str] = {
@@ -48,6 +48,7 @@ class NeighboursTable(QAbstractTableModel):
         super().__init__()
         self._dataset, self._neighbours = dataset, neighbours
         neighbours.changed.connect(self._reset)
+        neighbours.live_changed.connect(self._reset)
         dataset.annotated.connect(self._reset)
 
     def _reset(self) -> None:
@@ -56,11 +57,11 @@ class NeighboursTable(QAbstractTableModel):
 
     def row_of(self, index: Index) -> int | None:
         """The data set row in a line of the table."""
-        result = self._neighbours.result
+        result = self._neighbours.shown
         return None if result is None or index.row() >= len(result.ids) else int(result.ids[index.row()])
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        result = self._neighbours.result
+        result = self._neighbours.shown
         return 0 if parent.isValid() or result is None else len(result.ids)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
@@ -76,7 +77,7 @@ class NeighboursTable(QAbstractTableModel):
         return ("#", "Label", "Row", DISTANCE_NAMES[self._neighbours.metric])[section]
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        result = self._neighbours.result
+        result = self._neighbours.shown
         if result is None or not index.isValid():
             return None
         rank, column = index.row(), index.column()
@@ -114,11 +115,11 @@ class NeighboursView(QWidget):
     back = Signal()
     forward = Signal()
 
-    def __init__(self, dataset: DatasetModel, selection: SelectionModel, neighbours: NeighboursModel) -> None:
+    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._dataset, self._selection, self._neighbours = dataset, selection, neighbours
+        self._dataset, self._query, self._neighbours = dataset, query, neighbours
         self._title = QLabel()
         self._title.setObjectName("query")
         self._title.setWordWrap(True)
@@ -135,9 +136,10 @@ class NeighboursView(QWidget):
         self._bar = DistanceBar(self)
         self.table_model = NeighboursTable(dataset, neighbours)
         self._build()
-        selection.changed.connect(self._show_query)
-        dataset.annotated.connect(self._show_query)
+        for signal in (query.changed, dataset.annotated, neighbours.live_changed):
+            signal.connect(self._show_query)
         neighbours.changed.connect(self._show_note)
+        neighbours.walked.connect(self._show_walked)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_clicked)
         self._show_query()
@@ -191,11 +193,13 @@ class NeighboursView(QWidget):
         return QSize(340, 500)
 
     def _show_query(self) -> None:
-        row = self._selection.row
-        self._back.setEnabled(self._selection.can_go_back)
-        self._forward.setEnabled(self._selection.can_go_forward)
+        live, mean = self._neighbours.live, self._query.mean
+        row = self._query.row if live is None else live.row
+        asked = live is not None or self._query.present is not None
+        self._back.setEnabled(self._query.can_go_back)
+        self._forward.setEnabled(self._query.can_go_forward)
         for widget in (self._title, self._back, self._forward, self._record, self.table):
-            widget.setVisible(row is not None)
+            widget.setVisible(asked)
         # Without labels the row is its own name: the bars get the room.
         named = self._dataset.table is not None
         self.table.setColumnHidden(LABEL, not named)
@@ -208,7 +212,9 @@ class NeighboursView(QWidget):
         form.setContentsMargins(0, 0, 8, 0)
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(3)
-        if row is not None:
+        if row is None and mean is not None:
+            self._title.setText(mean.name)
+        elif row is not None:
             self._title.setText(self._dataset.label(row))
             record = self._dataset.record(row)
             for name, text in [("row", f"{row:,}"), *record] if record else []:
@@ -219,27 +225,43 @@ class NeighboursView(QWidget):
                 value.setTextFormat(Qt.TextFormat.PlainText)
                 value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
                 form.addRow(key, value)
+        self._record.setVisible(form.rowCount() > 0)
         self._record.setWidget(form_holder)
         self._record.setMaximumHeight(min(form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160, 190) + 4)
         self._show_note()
 
     def _show_note(self) -> None:
-        result = self._neighbours.result
-        if self._selection.row is None:
+        result, mean = self._neighbours.shown, self._query.mean
+        stale = result is None or (result is self._neighbours.result and not self._answers(result))
+        if result is None and self._query.present is None:
             self._note.setText(EMPTY)
-        elif result is None or result.row != self._selection.row:
+        elif result is None or stale:
             self._note.setText("Searching…")
         else:
             mode = "compiled" if result.timing.mode == "compiled" else "uncompiled"
             first = ", first call" if result.timing.first else ""
+            of = f" to the mean of {len(mean.rows):,} rows" if result.row is None and mean is not None else ""
+            follows = ", under the cursor" if result is self._neighbours.live else ""
             self._note.setText(
-                f"{len(result.ids)} nearest by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
-                f"{figure(result.timing.ms)} ms {mode}{first}"
+                f"{len(result.ids)} nearest{of} by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
+                f"{figure(result.timing.ms)} ms {mode}{first}{follows}"
             )
             self._note.setToolTip(
                 "Proven: no row left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
                 "Computed in full: the bound could not tell, so every row in question was computed directly."
             )
+
+    def _answers(self, result: NeighboursResult) -> bool:
+        """Whether a result is that of the present query."""
+        mean = self._query.mean
+        return result.mean_of is mean.rows if mean is not None else result.row == self._query.row
+
+    def _show_walked(self) -> None:
+        rank = self._neighbours.rank
+        if rank is None:
+            self.table.clearSelection()
+        else:
+            self.table.selectRow(rank)
 
     def _on_clicked(self, index: QModelIndex) -> None:
         if (row := self.table_model.row_of(index)) is not None:

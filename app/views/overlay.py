@@ -1,14 +1,16 @@
-"""What lies over the points: the query, its neighbours ringed and joined to it, names as space allows, the hovered name."""
+"""What lies over the points: the query, its neighbours ringed and joined to it, names as space allows, the hovered point."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen, QTransform
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.theme import DARK, Theme
+from app.views.names import Candidate, Slot, lay_out
 from app.views.view_item import ViewItem
 
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
@@ -16,6 +18,10 @@ NAMED = 12
 MAX_NAME = 28
 # Neighbours joined to the query by a line: more would be a hairball.
 JOINED = 40
+# A card over a hovered point is at most so wide.
+CARD = 340.0
+# Scales that differ by less, relatively, are one: a pan changes the last digits.
+SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,26 @@ class Mark:
     y: float
     name: str
     strength: float = 1.0
+    row: int = -1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is told of a hovered point: its name, and below it other lines."""
+
+    mark: Mark
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """What is marked on the map."""
+
+    query: Mark | None = None
+    neighbours: tuple[Mark, ...] = ()
+    selected: tuple[Mark, ...] = ()  # some of the selection, to be named
+    others: tuple[Mark, ...] = ()  # points in view, to be named as space allows
+    veiled: bool = True  # whether the points step back behind the query
 
 
 class Overlay(ViewItem):
@@ -33,22 +59,48 @@ class Overlay(ViewItem):
         super().__init__()
         self.setZValue(10)
         self._theme = DARK
-        self._query: Mark | None = None
-        self._neighbours: list[Mark] = []
-        self._hover: Mark | None = None
+        self._marks = Marks()
+        self._hover: Card | None = None
+        self._walked: Mark | None = None
+        self._named: dict[Hashable, tuple[Mark, str]] = {}  # what may be named, and how
+        self._slots: dict[Hashable, Slot] = {}
+        self._scale: tuple[float, float] | None = None  # at which the names were placed; None: they are to be anew
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.update()
 
-    def set_marks(self, query: Mark | None, neighbours: list[Mark]) -> None:
-        self._query, self._neighbours = query, neighbours
+    @property
+    def names(self) -> list[str]:
+        """What is named on the map."""
+        return [self._named[key][1] for key in self._slots if key in self._named]
+
+    def set_marks(self, marks: Marks) -> None:
+        self._marks = marks
+        self._named = self._to_name()
+        self._scale = None
         self.update()
 
-    def set_hover(self, mark: Mark | None) -> None:
-        if mark != self._hover:
-            self._hover = mark
+    def set_walked(self, mark: Mark | None) -> None:
+        self._walked = mark
+        self.update()
+
+    def set_hover(self, card: Card | None) -> None:
+        if card != self._hover:
+            self._hover = card
             self.update()
+
+    def _to_name(self) -> dict[Hashable, tuple[Mark, str]]:
+        """By what tells them apart, in the order in which they get their places."""
+        marks = self._marks
+        first = [marks.query] if marks.query is not None else []
+        every = [*first, *marks.neighbours[:NAMED], *marks.selected, *marks.others]
+        named: dict[Hashable, tuple[Mark, str]] = {}
+        for mark in every:
+            key = "query" if mark is marks.query else mark.row
+            if marks.query is None or key == "query" or mark.row != marks.query.row:
+                named.setdefault(key, (mark, shortened(mark.name)))
+        return named
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         transform = painter.transform()
@@ -56,19 +108,24 @@ class Overlay(ViewItem):
         painter.save()
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        placed = [(transform.map(QPointF(mark.x, mark.y)), mark) for mark in self._neighbours]
-        if self._query is not None:
-            centre = transform.map(QPointF(self._query.x, self._query.y))
+        marks = self._marks
+        placed = [(transform.map(QPointF(mark.x, mark.y)), mark) for mark in marks.neighbours]
+        if marks.query is not None and marks.veiled:
             # What is not meant steps back.
             veil = QColor(self._theme.ground)
             veil.setAlphaF(0.35)
             painter.fillRect(painter.viewport(), veil)
-            self._draw_lines(painter, centre, placed)
-            self._draw_rings(painter, placed)
-            self._draw_query(painter, centre)
-            self._draw_names(painter, [(centre, self._query), *placed[:NAMED]], inside)
+        if marks.query is not None:
+            self._draw_lines(painter, transform.map(QPointF(marks.query.x, marks.query.y)), placed)
+        self._draw_rings(painter, placed)
+        if marks.query is not None:
+            self._draw_query(painter, transform.map(QPointF(marks.query.x, marks.query.y)))
+        if self._walked is not None:
+            self._draw_walked(painter, transform.map(QPointF(self._walked.x, self._walked.y)))
+        self._draw_names(painter, transform, inside)
         if self._hover is not None:
-            self._draw_hover(painter, transform.map(QPointF(self._hover.x, self._hover.y)), self._hover, inside)
+            mark = self._hover.mark
+            self._draw_hover(painter, transform.map(QPointF(mark.x, mark.y)), self._hover, inside)
         painter.restore()
 
     def _accent(self, strength: float) -> QColor:
@@ -100,51 +157,73 @@ class Overlay(ViewItem):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(centre, 3.0, 3.0)
 
-    def _draw_names(self, painter: QPainter, placed: list[tuple[QPointF, Mark]], inside: QRectF) -> None:
-        """Names beside their points, the query's first; one that would cover another or leave the map is left out."""
+    def _draw_walked(self, painter: QPainter, point: QPointF) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(self._theme.text), 2.2))
+        painter.drawEllipse(point, 10.5, 10.5)
+
+    def _draw_names(self, painter: QPainter, transform: QTransform, inside: QRectF) -> None:
+        """Names beside their points, the query's first; one that would cover another is left out."""
         bold = QFont(painter.font())
         bold.setWeight(QFont.Weight.DemiBold)
-        # No name may hide a ring either, except its own point's.
-        taken = [QRectF(point.x() - 8, point.y() - 8, 16, 16) for point, _ in placed]
-        for i, (point, mark) in enumerate(placed):
-            font = bold if i == 0 else painter.font()
-            name = shortened(mark.name)
-            width, height = QFontMetricsF(font).horizontalAdvance(name) + 8, QFontMetricsF(font).height() + 2
-            places = [box for box in self._places(point, width, height) if inside.contains(box)]
-            free = [box for box in places if not any(box.intersects(other) for other in taken)]
-            # The query is always named, if need be over a neighbour's ring.
-            if chosen := free or (places if i == 0 else []):
-                taken.append(chosen[0])
-                self._draw_text(painter, chosen[0], name, font, self._theme.accent if i == 0 else self._theme.text)
+        scale = (transform.m11(), transform.m22())
+        if self._scale is None or abs(scale[0] / self._scale[0] - 1) > SAME or abs(scale[1] / self._scale[1] - 1) > SAME:
+            self._scale = scale
+            fonts = (QFontMetricsF(painter.font()), QFontMetricsF(bold))
+            origin = inside.translated(-transform.dx(), -transform.dy())
+            candidates = [self._candidate(key, scale, fonts) for key in self._named]
+            edges = (origin.left(), origin.top(), origin.right(), origin.bottom())
+            self._slots = lay_out(candidates, self._slots, edges)
+        metrics = QFontMetricsF(painter.font()), QFontMetricsF(bold)
+        others = {mark.row for mark in self._marks.others}
+        for key, slot in self._slots.items():
+            mark, name = self._named[key]
+            query = key == "query"
+            point = transform.map(QPointF(mark.x, mark.y))
+            width, height = metrics[query].horizontalAdvance(name) + 8, metrics[query].height() + 2
+            box = QRectF(point.x() + slot.dx, point.y() + slot.dy, width, height)
+            # A name whose point has left the map would be taken for that of another.
+            if inside.contains(point):
+                colour = self._theme.accent if query else self._theme.dim if key in others else self._theme.text
+                self._draw_text(painter, box, name, bold if query else painter.font(), colour)
 
-    @staticmethod
-    def _places(point: QPointF, width: float, height: float) -> list[QRectF]:
-        x, y = point.x(), point.y()
-        return [
-            QRectF(x + 11, y - height / 2, width, height),
-            QRectF(x - 11 - width, y - height / 2, width, height),
-            QRectF(x - width / 2, y - 11 - height, width, height),
-            QRectF(x - width / 2, y + 11, width, height),
-        ]
+    def _candidate(self, key: Hashable, scale: tuple[float, float], fonts: tuple[QFontMetricsF, QFontMetricsF]) -> Candidate:
+        mark, name = self._named[key]
+        query = key == "query"
+        width, height = fonts[query].horizontalAdvance(name) + 8, fonts[query].height() + 2
+        ringed = query or any(mark is other for other in self._marks.neighbours[:NAMED])
+        # The query is always named, if need be over a neighbour's ring.
+        return Candidate(key, mark.x * scale[0], mark.y * scale[1], width, height, ringed, query)
 
-    def _draw_hover(self, painter: QPainter, point: QPointF, mark: Mark, inside: QRectF) -> None:
+    def _draw_hover(self, painter: QPainter, point: QPointF, card: Card, inside: QRectF) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self._theme.text), 1.5))
         painter.drawEllipse(point, 6.0, 6.0)
-        lines = mark.name.split("\n")
-        metrics = QFontMetricsF(painter.font())
-        width = max(metrics.horizontalAdvance(line) for line in lines) + 16
-        height = metrics.height() * len(lines) + 10
+        bold = QFont(painter.font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        fonts = [bold, *[painter.font()] * len(card.lines)]
+        metrics = [QFontMetricsF(font) for font in fonts]
+        most = min(CARD, inside.width() - 8) - 20
+        lines = [
+            line.elidedText(text, Qt.TextElideMode.ElideRight, most)
+            for line, text in zip(metrics, (card.mark.name, *card.lines), strict=True)
+        ]
+        width = max(line.horizontalAdvance(text) for line, text in zip(metrics, lines, strict=True)) + 20
+        step = metrics[0].height() + 1
+        height = step * len(lines) + 12
         x = point.x() + 14 if point.x() + 14 + width < inside.right() else point.x() - 14 - width
+        x = min(max(x, inside.left() + 4), inside.right() - width - 4)
         y = min(max(point.y() - height - 8, inside.top() + 4), inside.bottom() - height - 4)
-        box = QRectF(x, y, width, height)
         painter.setPen(QPen(QColor(self._theme.line), 1))
         painter.setBrush(QColor(self._theme.raised))
-        painter.drawRoundedRect(box, 6, 6)
-        for i, line in enumerate(lines):
-            painter.setPen(QColor(self._theme.text if i == 0 else self._theme.dim))
-            place = QRectF(x + 8, y + 5 + i * metrics.height(), width - 16, metrics.height())
+        painter.drawRoundedRect(QRectF(x, y, width, height), 6, 6)
+        plain = painter.font()
+        for i, (font, line) in enumerate(zip(fonts, lines, strict=True)):
+            painter.setFont(font)
+            painter.setPen(QColor(self._theme.dim if i else self._theme.text))
+            place = QRectF(x + 10, y + 6 + i * step, width - 18, step)
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, line)
+        painter.setFont(plain)
 
     def _draw_text(self, painter: QPainter, box: QRectF, text: str, font: QFont, colour: str) -> None:
         ground = QColor(self._theme.ground)

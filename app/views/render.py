@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 
 from core import raster_backend
+from core.emphasis import Parted, draw_parted, part
+from core.picking import in_box
 from core.rasterize import Canvas, Colours, Levels, PointIndex, View, build_index, build_levels, draw, snapped
 from core.types import Floats, Ids
 
@@ -24,6 +26,9 @@ MARGIN = 0.25
 CALM_S = 0.08
 # Points from which compiled loops are worth fetching.
 MANY = 2000
+# Points in a picture up to which their rows are told, so that they can be named, and up to which it is worth counting.
+FEW = 240
+COUNTED = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,7 @@ class Picture:
     view: View
     pixels: NDArray[np.uint32]  # (height, width)
     generation: int  # of the points and colours it shows
+    few: Ids | None = None  # the rows in it, where they are few
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +72,13 @@ class Renderer(QObject):
         self._wake = threading.Condition()
         self._points: Points | None = None
         self._recolour: NDArray[np.uint16] | None = None
+        self._selected: Ids | None = None  # rows that the others step back behind, once they are to be
         self._view: _Wanted | None = None
         self._closing = False
         self._index: PointIndex | None = None  # this and what follows belong to the thread
         self._levels: Levels | None = None
+        self._chosen = np.empty(0, np.int64)
+        self._parted: Parted | None = None
         self._loading: threading.Thread | None = None
         bands = min(4, max(1, (os.cpu_count() or 1) - 1))
         self._pool = ThreadPoolExecutor(bands, "kinscope-bands") if bands > 1 else None
@@ -92,6 +101,12 @@ class Renderer(QObject):
                 self._recolour = codes
             self._wake.notify()
 
+    def set_selected(self, rows: Ids) -> None:
+        """Let the points of all other rows step back behind these; of none, if there are none."""
+        with self._wake:
+            self._selected = rows
+            self._wake.notify()
+
     def ask(self, view: View, colours: Colours, pixel_ratio: float, generation: int) -> None:
         """Draw this view and, if nothing else is wanted by then, once more with a margin; a view asked for before is dropped."""
         with self._wake:
@@ -112,7 +127,8 @@ class Renderer(QObject):
     def _called(self) -> bool:
         """Whether there is anything to do but to draw a margin."""
         view = self._view is not None and self._index is not None
-        return self._closing or self._points is not None or self._recolour is not None or view
+        news = self._points is not None or self._recolour is not None or self._selected is not None
+        return self._closing or news or view
 
     def _run(self) -> None:
         drawn: _Wanted | None = None  # still without a margin
@@ -123,16 +139,20 @@ class Renderer(QObject):
                     return
                 points, self._points = self._points, None
                 codes, self._recolour = self._recolour, None
+                selected, self._selected = self._selected, None
                 wanted = None
                 if points is None and codes is None and self._index is not None:
                     wanted, self._view = self._view, None
             try:
+                if selected is not None:
+                    drawn = None
+                    self._chosen, self._parted = selected, None
                 if points is not None:
                     drawn = None
                     self._on_points(points)
                 elif codes is not None and self._index is not None:
                     drawn = None
-                    self._index = self._index.recoloured(codes)
+                    self._index, self._parted = self._index.recoloured(codes), None
                     self._recoloured.emit(self._index)
                 elif wanted is not None:
                     drawn = wanted
@@ -146,6 +166,7 @@ class Renderer(QObject):
 
     def _on_points(self, points: Points) -> None:
         self._index, self._levels = build_index(points.coords, points.rows, points.codes), None
+        self._parted = None
         self._indexed.emit(self._index)
 
     def _draw(self, wanted: _Wanted, view: View) -> None:
@@ -153,9 +174,23 @@ class Renderer(QObject):
         table = wanted.colours.table
         if self._levels is None:
             self._levels = build_levels(self._index, table)
-        self._levels = self._levels.coloured(self._index, table)
-        pixels = draw(self._index, view, wanted.colours, wanted.pixel_ratio, self._levels, self._canvas)
-        self._drawn.emit(Picture(view, pixels, wanted.generation))
+        if len(self._chosen):
+            parted = self._parted or part(self._index, self._levels, self._chosen)
+            pixels, self._parted = draw_parted(parted, view, wanted.colours, wanted.pixel_ratio, self._canvas)
+        else:
+            self._levels = self._levels.coloured(self._index, table)
+            pixels = draw(self._index, view, wanted.colours, wanted.pixel_ratio, self._levels, self._canvas)
+        self._drawn.emit(Picture(view, pixels, wanted.generation, self._few(view, wanted.colours)))
+
+    def _few(self, view: View, colours: Colours) -> Ids | None:
+        """The rows in a view, where they are few and soon counted."""
+        index = self._index
+        assert index is not None
+        first, last = index.grid.rows_between(view.y0, view.y1)
+        if index.starts[last + 1] - index.starts[first] > COUNTED:
+            return None
+        rows = in_box(index, view.x0, view.x1, view.y0, view.y1, colours.shown)
+        return np.sort(rows) if len(rows) <= FEW else None
 
     def _fetch_kernels(self) -> None:
         """Have the compiled loops fetched by a thread of its own, once there is a picture to look at meanwhile."""

@@ -20,19 +20,32 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from core.compute import kernels, selection
+from core.compute import kernels, refine_kernels, selection
 from core.compute.compilation import pair
-from core.compute.nearest_kernels import FUSED_QUERIES, Way, block_length, plan, smallest_bounds
-from core.compute.proposals import LOST, ROUNDED16, U16, U32, Doubles
+from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
+from core.compute.proposals import Doubles
+from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
 from core.compute.timing import fence
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
-from core.types import DeviceKind, Floats, Ids, Metric, Mode
+from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
 
-# What a device may lose of a float16 product of norms 16 or more, times the root of d, by taking subnormal numbers for zero.
-LOST16 = 2.0**-14 / 16
+# Candidates up to which a kernel computes and sorts those of a single query, on one core of the GPU; of many queries, all it can.
+FEW_CANDIDATES, MANY_QUERIES = 256, 32
 
 
-Candidates = tuple[mx.array, mx.array, mx.array, mx.array]  # as `candidates` gives them
+@dataclass(frozen=True)
+class Candidates:
+    """Of q queries in one chunk, or in all; lazy."""
+
+    order: mx.array  # (q, c)
+    error: mx.array  # (q, c) what it may be off by
+    numbers: mx.array  # (q, c) positions in the chunk, or numbers among the kept rows
+    left_out: mx.array  # (q,) no row that is no candidate has an order below this
+    settled: mx.array | None = None  # (q,) whether the k first are beyond doubt; then they are sorted by order
+
+    @property
+    def arrays(self) -> list[mx.array]:
+        return [self.order, self.error, self.numbers, self.left_out, *([] if self.settled is None else [self.settled])]
 
 
 def half_bounds(
@@ -56,28 +69,18 @@ def half_bounds(
 
 
 def halved(q: mx.array, shift_products: mx.array, shift_length: float, metric: Metric) -> tuple[mx.array, mx.array, mx.array]:
-    """Queries (q, d) in float16, scaled to a norm of 16..32; the terms (q, 3) of their bounds; and their lengths (q, 1).
-
-    The float16 product of q and x, both scaled so, is off by at most error |q||x|: each factor rounded, the result rounded, the
-    sum taken in float32, and entries too small for float16 lost.
-    """
+    """Queries (q, d) in float16, scaled to a norm of 16..32; the terms (q, 3) of their bounds; and their lengths (q, 1)."""
     dims = q.shape[1]
-    error = 1.01 * (3 * U16 + (dims + 8) * U32 + 2 * math.sqrt(dims) * LOST16)
     largest = mx.abs(q).max(axis=1, keepdims=True)
     lengths = largest * mx.sqrt(mx.square(q / mx.maximum(largest, 1e-37)).sum(axis=1, keepdims=True))
     scaling = mx.power(2.0, mx.clip(5.0 - mx.ceil(mx.log2(mx.where(lengths > 0, lengths, 32.0))), -120, 120))
     factor = 2.0 if metric == "l2" else 1.0
     rounding = 0.0 if metric == "l2" else 4.0 * chain_error(dims)
-    slope = (factor * error + rounding) * lengths + LOST
+    slope = (factor * half_error(dims) + rounding) * lengths + LOST
     offset = mx.zeros_like(lengths)
     if metric == "cosine":
         offset = shift_products + 4.0 * chain_error(dims) * shift_length * lengths + 1e-36
     return (q * scaling).astype(mx.float16), mx.concatenate([factor / scaling, slope, offset], axis=1), lengths
-
-
-def chain_error(dims: int) -> float:
-    """What a float32 sum of so many terms is off by at most, in any order, as a share of the sum of their magnitudes."""
-    return 1.01 * (dims + 12) * U32
 
 
 @pair
@@ -109,14 +112,8 @@ def candidates(
     """
     dims = q.shape[1]
     halves, terms, lengths = halved(q, shift_products, shift_length, metric)
-    base = squares if metric == "l2" else bias
-    rows = (half, back, base, norms, inverse_norms)
-    if way == "plain":
-        bounds = half_bounds(halves, terms, *rows, cosine=metric == "cosine")
-        lowest, positions = selection.smallest(bounds, wanted, blocks)
-    else:
-        block = block_length(half.shape[0], wanted)
-        lowest, positions = smallest_bounds(halves, terms, *rows, cosine=metric == "cosine", k=wanted, block=block, way=way)
+    rows = (half, back, squares if metric == "l2" else bias, norms, inverse_norms)
+    lowest, positions = _smallest(halves, terms, rows, metric, wanted, way, blocks)
     x = rows32[positions]
     if halves_only:
         x = x.astype(mx.float32) * back[positions][:, :, None]
@@ -132,6 +129,67 @@ def candidates(
     nothing_left = mx.full((q.shape[0],), mx.inf)
     left_out = nothing_left if complete else _left_out(lowest.max(axis=1), lengths[:, 0], dims, metric)
     return order, error, positions, left_out
+
+
+@pair
+def refined_candidates(
+    q: mx.array,
+    own: mx.array,
+    shift: mx.array,
+    shift_products: mx.array,
+    rows32: mx.array,
+    half: mx.array,
+    back: mx.array,
+    squares: mx.array,
+    norms: mx.array,
+    bias: mx.array,
+    inverse_norms: mx.array,
+    *,
+    metric: Metric,
+    wanted: int,
+    k: int,
+    way: Way,
+    shift_length: float,
+    complete: bool,
+) -> tuple[mx.array, mx.array, mx.array, mx.array, mx.array]:
+    """As `candidates`, by custom kernels throughout, sorted by order; and whether the `k` first are settled, (q,) uint32."""
+    halves, terms, lengths = refine_kernels.prepare(q, shift_products, metric=metric, shift_length=shift_length)
+    rows = (half, back, squares if metric == "l2" else bias, norms, inverse_norms)
+    lowest, positions = _smallest(halves, terms, rows, metric, wanted, way, ())
+    order, error, positions, settled, left_out = refine_kernels.refine(
+        q,
+        lengths,
+        positions,
+        lowest,
+        own,
+        shift,
+        shift_products,
+        rows32,
+        back,
+        norms,
+        inverse_norms,
+        metric=metric,
+        k=k,
+        complete=complete,
+    )
+    return order, error, positions, left_out, settled
+
+
+def _smallest(
+    halves: mx.array,
+    terms: mx.array,
+    rows: tuple[mx.array, ...],
+    metric: Metric,
+    wanted: int,
+    way: Way,
+    blocks: tuple[int, ...],
+) -> tuple[mx.array, mx.array]:
+    """The smallest bounds and the positions of their rows, (q, wanted) each."""
+    if way == "plain":
+        bounds = half_bounds(halves, terms, *rows, cosine=metric == "cosine")
+        return selection.smallest(bounds, wanted, blocks)
+    block = block_length(rows[0].shape[0], wanted)
+    return smallest_bounds(halves, terms, *rows, cosine=metric == "cosine", k=wanted, block=block, way=way)
 
 
 def _left_out(bound: mx.array, lengths: mx.array, dims: int, metric: Metric) -> mx.array:
@@ -168,8 +226,7 @@ def direct(
     groups = _groups(dims)
     chain = 1.01 * (dims // groups + groups + 8) * U32
     lost = dims * LOST
-    # What the rounding of a row moves it by, for each unit of its norm.
-    share = 2.0 * U32 + (math.sqrt(dims) * ROUNDED16 if halves_only else 0.0)
+    share = row_share(dims, halves_only)
     if metric == "l2":
         order = _sum(mx.square(x - q[:, None, :]), groups)
         # Row and query are each off by a rounding, which shifts a small distance by as much.
@@ -198,26 +255,48 @@ def _groups(dims: int) -> int:
 @pair
 def settle(
     order: mx.array, error: mx.array, numbers: mx.array, left_out: mx.array, *, k: int
-) -> tuple[mx.array, mx.array, mx.array]:
-    """The k first of candidates (q, c) by order, their numbers, (q, k) each; and whether that is beyond doubt, (q,)."""
+) -> tuple[mx.array, mx.array, mx.array, mx.array]:
+    """Candidates (q, c) sorted by order: order, error, numbers; and whether the k first are beyond doubt, (q,)."""
     sorting = mx.argsort(order, axis=1)
     order, error, numbers = (mx.take_along_axis(a, sorting, axis=1) for a in (order, error, numbers))
     beyond = mx.full((order.shape[0], 1), mx.inf)
     lowest_after = mx.cummin(mx.concatenate([order - error, beyond], axis=1), axis=1, reverse=True)[:, 1 : k + 1]
     highest = order + error
     settled = (lowest_after > highest[:, :k]).all(axis=1) & (highest[:, k - 1] < left_out)
-    return order[:, :k], numbers[:, :k], settled
+    return order, error, numbers, settled
+
+
+@dataclass(frozen=True)
+class Near:
+    """Candidates of queries whose neighbours float32 does not tell apart, sorted by order, (u, c) each."""
+
+    order: Doubles  # of the scaled rows, as core.compute.exact means it; infinity where there is no candidate
+    error: Doubles  # what it may be off by
+    rows: Ids  # of the file, -1 where there is no candidate
+    left_out: Doubles  # (u,) no row that is no candidate has an order below this
+
+    def in_doubt(self, k: int) -> NDArray[np.bool_]:
+        """Of which candidates, (u, c), an exact order is needed to tell the k first: those that others may change places with."""
+        with np.errstate(invalid="ignore"):  # infinity less infinity: not below anything
+            low, high = self.order - self.error, self.order + self.error
+        beyond = np.full((len(low), 1), np.inf)
+        lowest_after = np.minimum.accumulate(np.hstack([low, beyond])[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        highest_before = np.maximum.accumulate(np.hstack([-beyond, high]), axis=1)[:, :-1]
+        doubt = (high >= lowest_after) | (low <= highest_before)
+        doubt &= low <= high[:, :k].max(axis=1, keepdims=True)
+        doubt |= np.isnan(self.order)
+        doubt[:, k - 1] = True  # what is left out is told from it
+        return np.asarray(doubt & (self.rows >= 0))
 
 
 @dataclass(frozen=True)
 class HalfFound:
     """What the device found for q queries."""
 
-    order: Doubles  # (q, k), of the scaled rows, as core.compute.search means it
+    order: Doubles  # (q, k), as core.compute.exact means it
     rows: Ids  # (q, k) rows of the file
-    settled: NDArray[np.bool_]  # (q,) whether that is beyond doubt
-    candidates: Ids  # (q, c) rows of the file, -1 where there is none; only where a query is not settled
-    left_out: Doubles  # (q,) no row that is no candidate has an order below this
+    doubtful: Ids  # queries for which that is not beyond doubt
+    candidates: Near | None  # of these
     bytes_read: int
 
 
@@ -243,7 +322,6 @@ class HalfSearch:
         self._static: dict[str, Any] = {
             "metric": metric,
             "shift_length": float(np.linalg.norm(vectors.shift.astype(np.float64))),
-            "halves_only": vectors.halves_only,
         }
 
     def search(self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report) -> HalfFound:
@@ -262,20 +340,18 @@ class HalfSearch:
         for chunk in self._vectors.chunks(poll, report):
             for batch, queries in zip(found, arrays, strict=True):
                 poll()
-                batch.append(self._search_chunk(*queries, chunk, wanted, mode))
+                batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
                 if len(batches) > 1 or not self._vectors.resident:
-                    mx.eval(*batch[-1])
+                    mx.eval(*batch[-1].arrays)
                 bytes_read += chunk.scanned_bytes
-        parts = [self._settle(batch, k, mode) for batch in found]
-        order, rows, settled, others, left_out = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return HalfFound(
-            order * prepared.unit + prepared.constant,
-            rows,
-            settled,
-            others,
-            left_out * prepared.unit[:, 0] + prepared.constant[:, 0],
-            bytes_read,
-        )
+        parts = [
+            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part])
+            for batch, part in zip(found, batches, strict=True)
+        ]
+        order, rows = (np.concatenate([p[i] for p in parts]) for i in range(2))
+        doubtful = np.concatenate([p[2] + b.start for p, b in zip(parts, batches, strict=True)])
+        near = [p[3] for p in parts if p[3] is not None]
+        return HalfFound(order, rows, doubtful, _stacked(near) if near else None, bytes_read)
 
     def way(self, queries: int) -> Way:
         """How so many queries at once are searched."""
@@ -289,47 +365,64 @@ class HalfSearch:
         scores = selection.scores_at_once(self._kind, vectors.working_bytes) // min(vectors.step, vectors.source.rows)
         return max(1, min(scores, vectors.working_bytes // (12 * vectors.dims * wanted)))
 
-    def _settle(self, found: list[Candidates], k: int, mode: Mode) -> tuple[Doubles, Ids, NDArray[np.bool_], Ids, Doubles]:
-        """Of a batch: order, rows, whether settled, rows of all candidates if one is not, and the bound of those left out."""
-        order, error, numbers = (_joined([f[i] for f in found]) for i in range(3))
-        left_out = found[0][3] if len(found) == 1 else mx.stack([f[3] for f in found]).min(axis=0)
-        nearest, at, settled = settle(mode, order, error, numbers, left_out, k=k)
-        fence(nearest, at, settled, left_out)
-        done = np.array(settled)
-        others = np.full((len(done), order.shape[1]), -1)
-        if not done.all():
-            others = self._vectors.file_rows(np.array(numbers).astype(np.int64))
-            others[np.isinf(np.array(order))] = -1
+    def _settle(
+        self, found: list[Candidates], k: int, mode: Mode, constant: Doubles, unit: Doubles
+    ) -> tuple[Doubles, Ids, Ids, Near | None]:
+        """Of a batch: order and rows (q, k), which queries are in doubt, and their candidates."""
+        joined = found[0] if len(found) == 1 else _joined(found)
+        if joined.settled is None:
+            sorted_and_settled = settle(mode, joined.order, joined.error, joined.numbers, joined.left_out, k=k)
+            order, error, numbers, settled = sorted_and_settled
+        else:
+            order, error, numbers, settled = joined.order, joined.error, joined.numbers, joined.settled
+        left_out = joined.left_out
+        first, at = order[:, :k], numbers[:, :k]
+        fence(first, at, settled)
         rows = self._vectors.file_rows(np.array(at).astype(np.int64))
-        return np.array(nearest).astype(np.float64), rows, done, others, np.array(left_out).astype(np.float64)
+        doubtful = np.flatnonzero(np.array(settled) == 0)
+        near = None
+        if doubtful.size:
+            chosen = mx.array(doubtful.astype(np.uint32))
+            order64, error64, numbers64 = (np.array(a[chosen]).astype(np.float64) for a in (order, error, numbers))
+            all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers64.astype(np.int64)))
+            # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
+            scale, offset = unit[doubtful], constant[doubtful]
+            beyond = np.array(left_out[chosen]).astype(np.float64) * scale[:, 0] + offset[:, 0]
+            near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
+        return np.array(first) * unit + constant, rows, doubtful, near
 
-    def _search_chunk(self, q: mx.array, shift_products: mx.array, own: Ids, chunk: Chunk, wanted: int, mode: Mode) -> Candidates:
+    def _search_chunk(
+        self, q: mx.array, shift_products: mx.array, own: Ids, chunk: Chunk, wanted: int, k: int, mode: Mode
+    ) -> Candidates:
         """As `candidates`, with numbers among the kept rows in place of positions."""
         half = chunk.half
         assert half is not None
         width = chunk.ones.shape[0]
         wanted = min(wanted, width)
         here = np.where((own >= chunk.first) & (own < chunk.first + chunk.rows), own - chunk.first, -1)
-        order, error, positions, left_out = candidates(
-            mode,
-            q,
-            mx.array(here[:, None].astype(np.int32)),
-            self._shift,
-            shift_products,
-            half.rows if chunk.stored is None else chunk.stored,
-            half.rows,
-            half.back,
-            half.squares,
-            half.norms,
-            half.bias,
+        way = self.way(q.shape[0])
+        inputs = (
+            *(q, mx.array(here[:, None].astype(np.int32)), self._shift, shift_products),
+            *(half.rows if chunk.stored is None else chunk.stored, half.rows, half.back, half.squares, half.norms, half.bias),
             chunk.inverse_norms,
+        )
+        complete = wanted >= chunk.rows
+        if way != "plain" and wanted <= (FEW_CANDIDATES if q.shape[0] < MANY_QUERIES else refine_kernels.MAX_CANDIDATES):
+            order, error, at, left_out, settled = refined_candidates(
+                mode, *inputs, **self._static, wanted=wanted, k=min(k, wanted), way=way, complete=complete
+            )
+            return Candidates(order, error, at + chunk.first if chunk.first else at, left_out, settled)
+        order, error, at, left_out = candidates(
+            mode,
+            *inputs,
             **self._static,
             wanted=wanted,
-            way=self.way(q.shape[0]),
+            way=way,
             blocks=selection.block_sizes(self._kind, width, wanted),
-            complete=wanted >= chunk.rows,
+            halves_only=self._vectors.halves_only,
+            complete=complete,
         )
-        return order, error, positions + chunk.first if chunk.first else positions, left_out
+        return Candidates(order, error, at + chunk.first if chunk.first else at, left_out)
 
     def _prepare(self, raw: NDArray[np.floating[Any]]) -> _Prepared:
         vectors = self._vectors
@@ -352,5 +445,12 @@ class HalfSearch:
         return _Prepared(q32, products32, one, unit)
 
 
-def _joined(parts: list[mx.array]) -> mx.array:
-    return parts[0] if len(parts) == 1 else mx.concatenate(parts, axis=1)
+def _joined(found: list[Candidates]) -> Candidates:
+    """Candidates of several chunks, not sorted any more."""
+    order, error, numbers = (mx.concatenate(list(parts), axis=1) for parts in zip(*(f.arrays[:3] for f in found), strict=True))
+    return Candidates(order, error, numbers, mx.stack([f.left_out for f in found]).min(axis=0))
+
+
+def _stacked(near: list[Near]) -> Near:
+    parts = (np.concatenate([getattr(n, name) for n in near]) for name in ("order", "error", "rows", "left_out"))
+    return Near(*parts)

@@ -22,9 +22,7 @@ import mlx.core as mx
 
 from core.compute.kernels import Body, launch
 from core.compute.vectors import ROW_MULTIPLE
-from core.types import DeviceKind
-
-Way = Literal["fused", "product", "plain"]
+from core.types import DeviceKind, Way
 
 # Up to how many queries the fused scan is taken, and whether products are selected from by kernels beyond. On Metal nothing is
 # measured: there MLX's own operations do it.

@@ -23,17 +23,11 @@ from numpy.typing import NDArray
 
 from core.compute import selection
 from core.compute.compilation import Pair, pair
+from core.compute.rounding import LOST, ROUNDED16, U32
 from core.compute.vectors import NORM, ONE, PADDING, SANE_NORMS, SQUARE, Chunk, Vectors
 from core.types import Metric
 
 Doubles = NDArray[np.float64]
-
-# What products below float32's normal range may lose, a term, even where a device rounds them to zero.
-LOST = 2.0**-125
-# Unit roundoffs.
-U32, U16 = 2.0**-24, 2.0**-11
-# What a row of norm 16 to 32 in float16 loses of its norm, times the root of its dimensions, where entries are subnormal numbers.
-ROUNDED16 = 2.0**-25 / 16
 
 
 @dataclass(frozen=True)

@@ -19,20 +19,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.compute import selection
+from core.compute.exact import Longs, direct_order
 from core.compute.half_search import HalfSearch
-from core.compute.nearest_kernels import Way
 from core.compute.proposals import Doubles, Prepared, arithmetic_for
 from core.compute.timing import Stopwatch, fence, stopwatch
 from core.compute.vectors import PAD, WILD, Chunk, Poll, Report, Vectors, no_poll, no_report
 from core.errors import UserError
-from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing
-
-Longs = NDArray[np.longdouble]
+from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing, Way
 
 # Rows whose distances are computed directly at once when an answer is computed in full.
 DIRECT_ROWS = 1 << 14
-# Values beyond this, squared and summed, might overflow float64; long double, where it is longer, then does.
-WIDE = 1e140
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class NearestRows:
         Raises UserError where it is True and there are none.
         """
         if use_kernel and (vectors.columns or metric in ("l1", "linf")):
-            raise UserError(f"There is no custom kernel for a {metric} search on this device; run it without use_kernel.")
+            raise UserError(f"No custom kernel searches by {metric} on this device; leave use_kernel (--kernel) away.")
         self.vectors = vectors
         self.metric: Metric = metric
         self.device = device
@@ -114,8 +110,8 @@ class NearestRows:
             self.metric, radius * scale
         )
         possible = self._within(self.arithmetic.prepare(raw), 0, limit + 1e-9 * abs(limit), mode, poll)
-        order, rows = self._nearest(raw[0], possible, len(possible), poll)
-        distances = self._distances(order.astype(np.longdouble))
+        order, rows = self._nearest(raw, possible, len(possible), poll)
+        distances = self._distances(order)
         inside = distances >= radius if self.metric == "inner_product" else distances <= radius
         return distances[inside], rows[inside]
 
@@ -129,12 +125,13 @@ class NearestRows:
         with watch.stage("scan"):
             found, bytes_read = self._propose(prepared, wanted, mode, poll, report)
         with watch.stage("exact distances"):
-            decided = [
-                self._decide_one(prepared, i, k, rows, left_out, int(own[i]), mode, poll)
-                for i, (rows, left_out) in enumerate(zip(found.rows, found.left_out, strict=True))
-            ]
-        order, ids, exact = zip(*decided, strict=True)
-        return np.array(order, np.longdouble), np.array(ids), list(exact), bytes_read
+            rows = np.where(found.rows == own[:, None], -1, found.rows)
+            real = rows >= 0
+            order = np.full(rows.shape, np.inf, np.longdouble)
+            order[real] = direct_order(self.vectors, self.metric, prepared.raw, np.nonzero(real)[0], rows[real], poll)
+            nearest, ids, settled = _settled(order, rows, found.left_out, k)
+            exact = self._decide(prepared, np.arange(len(raw)), nearest, ids, settled, own, mode, poll)
+        return nearest, ids, exact, bytes_read
 
     def _search_on_gpu(
         self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
@@ -143,18 +140,24 @@ class NearestRows:
         assert self._on_gpu is not None
         with watch.stage("search on the device"):
             found = self._on_gpu.search(raw, k, own, mode, poll, report)
-        order, ids = found.order.astype(np.longdouble), found.rows
+        nearest, ids = found.order.astype(np.longdouble), found.rows
         exact: list[Exact] = ["proven"] * len(raw)
-        doubtful = np.flatnonzero(~found.settled)
+        doubtful = found.doubtful
         if doubtful.size:
             with watch.stage("exact distances"):
                 prepared = self.arithmetic.prepare(raw[doubtful].astype(np.float64))
-                for i, query in enumerate(doubtful):
-                    answer = self._decide_one(
-                        prepared, i, k, found.candidates[query], found.left_out[query], int(own[query]), mode, poll
-                    )
-                    order[query], ids[query], exact[query] = answer
-        return order, ids, exact, found.bytes_read
+                near = found.candidates
+                assert near is not None
+                order = near.order.astype(np.longdouble)
+                open_at = near.in_doubt(k)
+                which = np.nonzero(open_at)[0]
+                order[open_at] = direct_order(self.vectors, self.metric, prepared.raw, which, near.rows[open_at], poll)
+                part_nearest, part_ids, settled = _settled(order, near.rows, near.left_out, k)
+                told = self._decide(prepared, doubtful, part_nearest, part_ids, settled, own, mode, poll)
+                nearest[doubtful], ids[doubtful] = part_nearest, part_ids
+                for query, how in zip(doubtful, told, strict=True):
+                    exact[query] = how
+        return nearest, ids, exact, found.bytes_read
 
     def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report) -> tuple[_Candidates, int]:
         """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
@@ -190,17 +193,29 @@ class NearestRows:
         left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
         return _Candidates(host + constant[:, None], rows, left_out)
 
-    def _decide_one(
-        self, prepared: Prepared, index: int, k: int, rows: Ids, left_out: float, own: int, mode: Mode, poll: Poll
-    ) -> tuple[Doubles, Ids, Exact]:
-        query = prepared.raw[index]
-        order, rows = self._nearest(query, rows[(rows >= 0) & (rows != own)], k)
-        if len(rows) == k and (k == 0 or order[-1] < left_out):
-            return order, rows, "proven"
-        limit = order[-1] if len(rows) == k else np.inf
-        possible = self._within(prepared, index, limit, mode, poll)
-        order, rows = self._nearest(query, possible[possible != own], k, poll)
-        return order, rows, "computed in full"
+    def _decide(
+        self,
+        prepared: Prepared,
+        numbers: Ids,
+        order: Longs,
+        rows: Ids,
+        settled: NDArray[np.bool_],
+        own: Ids,
+        mode: Mode,
+        poll: Poll,
+    ) -> list[Exact]:
+        """How each query's neighbours were proven; those of queries not `settled` are computed in full, in place.
+
+        `numbers` (q,) are the prepared queries' places in `own`.
+        """
+        k = order.shape[1]
+        exact: list[Exact] = ["proven"] * len(order)
+        for i in np.flatnonzero(~settled):
+            limit = order[i, -1] if k and rows[i, -1] >= 0 else np.inf
+            possible = self._within(prepared, int(i), float(limit), mode, poll)
+            order[i], rows[i] = self._nearest(prepared.raw[i : i + 1], possible[possible != own[numbers[i]]], k, poll)
+            exact[i] = "computed in full"
+        return exact
 
     def _within(self, prepared: Prepared, index: int, limit: float, mode: Mode, poll: Poll) -> Ids:
         """Every row whose lower bound does not exceed `limit`: all that could be among the nearest."""
@@ -214,35 +229,17 @@ class NearestRows:
             found.append(chunk.file_rows(np.flatnonzero(~(host > limit))))
         return np.concatenate(found)
 
-    def _nearest(self, query: Doubles, rows: Ids, k: int, poll: Poll = no_poll) -> tuple[Doubles, Ids]:
-        """The k of `rows` nearest to `query` by direct computation, ties to the lower row."""
-        best_order, best_rows = np.empty(0), np.empty(0, np.int64)
+    def _nearest(self, query: Doubles, rows: Ids, k: int, poll: Poll) -> tuple[Longs, Ids]:
+        """The k of `rows` nearest to the one `query` (1, d) by direct computation, ties to the lower row."""
+        best_order: Longs = np.empty(0)
+        best_rows = np.empty(0, np.int64)
         for start in range(0, len(rows), DIRECT_ROWS):
-            poll()
             part = rows[start : start + DIRECT_ROWS]
-            order = np.concatenate([best_order, self._order(query, part)])
-            part = np.concatenate([best_rows, part])
+            direct = direct_order(self.vectors, self.metric, query, np.zeros(len(part), np.int64), part, poll)
+            order, part = np.concatenate([best_order, direct]), np.concatenate([best_rows, part])
             chosen = np.lexsort((part, order))[:k]
             best_order, best_rows = order[chosen], part[chosen]
         return best_order, best_rows
-
-    def _order(self, query: Doubles, rows: Ids) -> Doubles:
-        """What neighbours are sorted by, in the units of the bounds: in float64, or wider where its range might not do."""
-        scale = self.vectors.scale
-        x = self.vectors.source.read(rows).astype(np.float64)
-        if self.metric == "cosine":
-            return _cosine_order(x, query)
-        largest = max(float(np.abs(x).max(initial=0.0)), float(np.abs(query).max())) * scale
-        if largest > WIDE:
-            x, query = x.astype(np.longdouble), query.astype(np.longdouble)
-        if scale != 1.0:
-            x, query = x * scale, query * scale
-        if self.metric == "inner_product":
-            return np.asarray(-(x * query).sum(axis=1))
-        x -= query
-        if self.metric == "l2":
-            return np.asarray(np.square(x).sum(axis=1))
-        return np.asarray(np.abs(x).sum(axis=1) if self.metric == "l1" else np.abs(x).max(axis=1))
 
     def _distances(self, order: Longs) -> Doubles:
         scale = np.longdouble(self.vectors.scale)
@@ -263,17 +260,15 @@ def _without_wild(scores: NDArray[np.float32]) -> Doubles:
     return np.where(scores < WILD / 10, -np.inf, scores.astype(np.float64))
 
 
-def _cosine_order(x: Doubles, query: Doubles) -> Doubles:
-    """1 - cosine of rows x (m, d) with a query (d,); 1 where either is zero.
-
-    Each is first brought near 1 by a power of two, which changes no cosine and keeps squares in range.
-    """
-    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=1, initial=0.0))[1][:, None])
-    query = np.ldexp(query, -np.frexp(np.abs(query).max(initial=0.0))[1])
-    norms = np.sqrt(np.square(x).sum(axis=1) * np.square(query).sum())
-    order: Doubles = 1.0 - np.divide((x * query).sum(axis=1), norms, out=np.zeros_like(norms), where=norms > 0)
-    order[np.abs(order) < 4 * np.finfo(np.float64).eps] = 0.0  # parallel vectors tie, whatever the rounding
-    return order
+def _settled(order: Longs, rows: Ids, left_out: Doubles, k: int) -> tuple[Longs, Ids, NDArray[np.bool_]]:
+    """The k first of candidates (q, c) by order, ties to the lower row, and whether none that was left out can belong, (q,)."""
+    sorting = np.lexsort((rows, order), axis=1)[:, :k]
+    order, rows = np.take_along_axis(order, sorting, axis=1), np.take_along_axis(rows, sorting, axis=1)
+    if order.shape[1] < k:
+        missing = ((0, 0), (0, k - order.shape[1]))
+        order, rows = np.pad(order, missing, constant_values=np.inf), np.pad(rows, missing, constant_values=-1)
+    settled = order[:, -1] < left_out if k else np.ones(len(order), bool)
+    return order, rows, settled
 
 
 def _stacked(parts: list[_Candidates], axis: int) -> _Candidates:

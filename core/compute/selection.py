@@ -13,6 +13,8 @@ from core.types import DeviceKind
 
 # Block lengths, one level within the other; measured best: short on a CPU, long and then short on a GPU.
 BLOCKS: dict[DeviceKind, tuple[int, ...]] = {"cpu": (64,), "metal": (512, 32), "cuda": (512, 32)}
+# On one core candidates cost more than minima: blocks no shorter than this until there are at most twice as many.
+SHORTEST = 16
 
 # Scores held at once, (queries, rows of a chunk), where memory allows: 128 MB on a CPU, 4 GB on CUDA.
 MAX_SCORES: dict[DeviceKind, int] = {"cpu": 1 << 25, "metal": 1 << 28, "cuda": 1 << 30}
@@ -29,6 +31,8 @@ def block_sizes(kind: DeviceKind, width: int, k: int) -> tuple[int, ...]:
     for longest in BLOCKS[kind]:
         block = min(longest, width)
         while block > 1 and width // block < 4 * k:
+            block //= 2
+        while kind == "cpu" and block > SHORTEST and k * block > 2 * (width // block):
             block //= 2
         if block < 4:
             break

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
+from numpy.typing import NDArray
 
 from core.compute.bench import run_cases
 from core.compute.device import select
+from core.compute.distances import distances_to
 from core.compute.projection import Fit, Projector
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
+from core.compute.subset import SomeRows, mean_of
 from core.compute.timing import stopwatch
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
 from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
+from core.export import save_table, save_vectors
 from core.readers import open_dataset
 from core.readers.options import OpenOptions
 from core.readers.sidecar import find_sidecar, read_sidecar
@@ -27,6 +31,11 @@ from core.types import (
     AnnotateResult,
     BenchRequest,
     ComputeOptions,
+    DistancesRequest,
+    DistancesResult,
+    ExportRequest,
+    ExportResult,
+    Ids,
     InspectRequest,
     InspectResult,
     LoadRequest,
@@ -67,6 +76,7 @@ class _Held:
     scan: Scan
     vectors: Vectors
     fits: dict[tuple[bool, bool], Fit] = field(default_factory=dict)  # by (centre, unit length)
+    part: tuple[Ids, _Held] | None = None  # the rows that were projected by themselves last
 
 
 class Service:
@@ -92,6 +102,10 @@ class Service:
                     return self._project(request, job)
                 case NeighboursRequest():
                     return self._neighbours(request, job)
+                case DistancesRequest():
+                    return self._distances(request, job)
+                case ExportRequest():
+                    return self._export(request, job)
                 case BenchRequest(only, repeat, seconds):
                     return run_cases(self.device, only, repeat, seconds, job.poll, job.report)
         except RuntimeError as error:
@@ -139,7 +153,9 @@ class Service:
             return AnnotateResult(dataset, None, str(error))
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
-        held = self._resident(request.dataset, job)
+        whole = held = self._resident(request.dataset, job)
+        if request.rows is not None:
+            held = self._part(whole, request.rows, job)
         vectors = held.vectors
         key = (request.centre, request.unit_length)
         projector = Projector(vectors, request.centre, request.unit_length, request.mode)
@@ -156,24 +172,43 @@ class Service:
             with watch.stage("map rows"):
                 coords = projector.transform(fit, axes, give_way, job.report)
         timing = watch.timing(passes * vectors.nbytes)
-        rows = vectors.scan.non_finite_rows
-        return ProjectResult(
-            request.dataset, axes, request.centre, request.unit_length, coords, fit.explained, rows, fit.method, timing
-        )
+        left_out = whole.vectors.scan.non_finite_rows
+        ways = (request.centre, request.unit_length)
+        return ProjectResult(request.dataset, axes, *ways, coords, fit.explained, left_out, fit.method, timing, request.rows)
 
     def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
         vectors = self._resident(request.dataset, job).vectors
         dataset, row = request.dataset, request.row
-        if not 0 <= row < dataset.rows:
-            raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
-        if not vectors.scan.finite[row]:
-            raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")
-        query = vectors.source.read(np.array([row]))
-        searcher = NearestRows(vectors, request.metric, self.device)
-        found = searcher.search(query, request.k, request.mode, [row], job.poll, job.report)
+        own = None if row is None else [row]
+        query = self._query(request, vectors, job)
+        searcher = NearestRows(vectors, request.metric, self.device, request.use_kernel)
+        found = searcher.search(query, request.k, request.mode, own, job.poll, job.report)
         return NeighboursResult(
-            dataset, row, request.metric, found.ids[0], found.distances[0], found.exact[0], request.k, found.timing
+            dataset,
+            row,
+            request.metric,
+            found.ids[0],
+            found.distances[0],
+            found.exact[0],
+            request.k,
+            found.timing,
+            found.way,
+            request.mean_of,
         )
+
+    def _query(self, request: NeighboursRequest, vectors: Vectors, job: Job) -> NDArray[np.floating[Any]]:
+        """What the neighbours are asked of, (1, d)."""
+        if request.row is None:
+            assert request.mean_of is not None
+            return mean_of(vectors.source, request.mean_of, job.poll, job.report)[None]
+        _check_query(request.dataset, request.row, vectors.scan)
+        return vectors.source.read(np.array([request.row]))
+
+    def _distances(self, request: DistancesRequest, job: Job) -> DistancesResult:
+        dataset, row, metric = request.dataset, request.row, request.metric
+        vectors = self._resident(dataset, job).vectors
+        _check_query(dataset, row, vectors.scan)
+        return DistancesResult(dataset, row, metric, distances_to(vectors, row, metric, job.give_way, job.report))
 
     def _resident(self, dataset: Dataset, job: Job) -> _Held:
         """`dataset` with its vectors on the device; those of another data set make room first."""
@@ -187,6 +222,36 @@ class Service:
         held.vectors.upload(job.poll, job.report)
         return held
 
+    def _part(self, held: _Held, rows: Ids, job: Job) -> _Held:
+        """Some rows of what is held, as vectors of their own; they may take what those leave of the memory, or a quarter."""
+        if held.part is None or held.part[0] is not rows:
+            held.part = None
+            mx.clear_cache()
+            source = SomeRows(held.vectors.source, rows)
+            budget = self.device.budget_bytes
+            room = max(budget // 4, budget - held.vectors.nbytes if held.vectors.resident else budget)
+            vectors = Vectors(source, scan_rows(source, job.poll, job.report), self.device.kind, room, self._storage)
+            held.part = (rows, _Held(held.dataset, vectors.scan, vectors))
+        part = held.part[1]
+        part.vectors.upload(job.poll, job.report)
+        return part
+
+    def _export(self, request: ExportRequest, job: Job) -> ExportResult:
+        dataset, rows, path = request.dataset, request.rows, request.path
+        inputs = filter(None, [dataset.path, find_sidecar(dataset.path)])
+        if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
+            raise UserError(f"{path} is what is being shown; choose another file for the export.")
+
+        def told(written: int) -> None:
+            job.give_way()
+            job.report("Exporting", written, len(rows))
+
+        if request.what == "csv":
+            save_table(path, request.table, rows, told)
+        else:
+            save_vectors(path, dataset, rows, told)
+        return ExportResult(dataset, path, request.what, len(rows))
+
     def _scanned(self, dataset: Dataset, job: Job) -> Scan:
         if self._scan is None or self._scan[0] is not dataset:
             self._scan = (dataset, scan_rows(dataset, job.poll, job.report))
@@ -195,3 +260,11 @@ class Service:
     def _forget(self) -> None:
         self._held = None
         mx.clear_cache()
+
+
+def _check_query(dataset: Dataset, row: int, scan: Scan) -> None:
+    """Raise UserError if there is no such row or it cannot be a query."""
+    if not 0 <= row < dataset.rows:
+        raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
+    if not scan.finite[row]:
+        raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")

@@ -83,13 +83,13 @@ class Scan:
 
     finite: NDArray[np.bool_]  # (n,)
 
-    @property
+    @cached_property
     def non_finite_rows(self) -> Ids:
         return np.flatnonzero(~self.finite)
 
     @property
     def finite_count(self) -> int:
-        return int(np.count_nonzero(self.finite))
+        return len(self.finite) - len(self.non_finite_rows)
 
 
 def scan_rows(source: Rows, poll: Poll = no_poll, report: Report = no_report) -> Scan:
@@ -188,8 +188,8 @@ class Vectors:
         needed = chunk_row_bytes * ROW_MULTIPLE * CHUNKS_AT_ONCE
         if budget_bytes < needed:
             raise UserError(
-                f"{needed / 1e9:.2f} GB of memory are needed to work through vectors of {self.dims:,} dimensions, "
-                f"{budget_bytes / 1e9:.2f} GB may be used; close other programs, or allow more with --memory."
+                f"{needed / 1e6:,.0f} MB of memory are needed to work through vectors of {self.dims:,} dimensions, "
+                f"{budget_bytes / 1e6:,.0f} MB may be used; close other programs, or allow more with --memory."
             )
         chunk_bytes = min(CHUNK_BYTES[kind], budget_bytes // CHUNKS_AT_ONCE)
         self.step = max(1, chunk_bytes // chunk_row_bytes // ROW_MULTIPLE) * ROW_MULTIPLE

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.figures import figure, size
 from app.models.jobs import JobsModel
 from app.models.projection import ProjectionModel
-from app.models.selection import SelectionModel
+from app.models.query import QueryModel
 from app.models.timings import TimingsModel
 from app.notices import Notice, Notices
 from core.dataset import Dataset
@@ -26,7 +26,7 @@ def _result(ms: float, mode: Mode, first: bool = False, metric: Metric = "l2") -
 
 
 def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
-    selection = SelectionModel()
+    selection = QueryModel()
     for row in (1, 2, 3):
         selection.select(row)
     selection.back()
@@ -39,7 +39,7 @@ def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
 
 
 def test_selecting_the_same_row_again_changes_nothing(qtbot: QtBot) -> None:
-    selection = SelectionModel()
+    selection = QueryModel()
     selection.select(4)
     with qtbot.assertNotEmitted(selection.changed):
         selection.select(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ from core.types import DeviceKind
 SHIM = Path(__file__).with_name("kernel_shim.cpp")
 KINDS: tuple[DeviceKind, ...] = ("metal", "cuda")
 # float, and what C++ calls the others; CUDA's name for float16 differs.
-TYPES = {mx.float32: "float", mx.uint32: "uint32_t"}
+TYPES = {mx.float32: "float", mx.uint32: "uint32_t", mx.int32: "int32_t"}
+NUMPY: dict[mx.Dtype, type[np.generic]] = {mx.float32: np.float32, mx.float16: np.float16, mx.uint32: np.uint32}
 HALF = {"metal": "half", "cuda": "__half"}
 
 needs_shim = pytest.mark.skipif(
@@ -156,8 +158,9 @@ def _run(
     reverse: bool,
 ) -> list[NDArray[Any]]:
     """One kernel's results. Raises Fault for what the shim found wrong."""
+    # Every bit set: NaN, or the largest number.
     out: list[NDArray[Any]] = [
-        np.full(shape, np.nan, np.float32) if dtype == mx.float32 else np.full(shape, 2**32 - 1, np.uint32)
+        np.frombuffer(b"\xff" * (math.prod(shape) * dtype.size), NUMPY[dtype]).reshape(shape).copy()
         for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     written = [np.zeros(shape, np.uint8) for shape in shapes]

@@ -18,6 +18,8 @@
 // In place of <math.h>, which takes longer to compile than all the rest.
 extern "C" float fmaf(float x, float y, float sum);
 extern "C" float fminf(float x, float y);
+extern "C" float fmaxf(float x, float y);
+extern "C" float sqrtf(float x);
 
 // The linker gives the bounds of a section: shared memory is poisoned before each group.
 extern char __start_shared[] __attribute__((visibility("hidden")));
@@ -40,6 +42,23 @@ struct alignas(16) float4 {
 
 struct half {
   uint16_t bits;
+
+  half() = default;
+
+  // To the nearest, of two the even one.
+  explicit half(float x) {
+    uint32_t wide;
+    memcpy(&wide, &x, 4);
+    const uint16_t sign = uint16_t(wide >> 16 & 0x8000);
+    wide &= 0x7fffffff;
+    float magnitude;
+    memcpy(&magnitude, &wide, 4);
+    if (wide > 0x7f800000) bits = 0x7e00;  // NaN
+    else if (magnitude >= 65520.0f) bits = 0x7c00;  // infinity
+    else if (magnitude < 0x1p-14f) bits = uint16_t(int((magnitude + 0.5f) * 0x1p24f) - (1 << 23));  // the sum rounds to 2**-24
+    else bits = uint16_t((wide + 0xfff + (wide >> 13 & 1) - (112u << 23)) >> 13);
+    bits = uint16_t(bits | sign);
+  }
 
   // Shifted into a float32's place, a float16 is its value by 2**-112, subnormal or not.
   explicit operator float() const {
@@ -291,6 +310,7 @@ void static_assert_all() {
 }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 inline float __half2float(__half x) { return float(x); }
+inline __half __float2half(float x) { return __half(x); }
 inline float2 __half22float2(__half2 x) { return float2(x); }
 inline unsigned __float_as_uint(float x) { return shim::bits_of(x); }
 inline float __uint_as_float(unsigned bits) { return shim::taken<float>(&bits, 0); }
@@ -310,6 +330,8 @@ inline void threadgroup_barrier(mem_flags flags) {
 }
 inline float fma(float x, float y, float sum) { return fmaf(x, y, sum); }
 inline float fmin(float x, float y) { return fminf(x, y); }
+inline float fmax(float x, float y) { return fmaxf(x, y); }
+inline float sqrt(float x) { return sqrtf(x); }
 inline unsigned popcount(unsigned bits) { return unsigned(__builtin_popcount(bits)); }
 
 template <class T>

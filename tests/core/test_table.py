@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.table import MAX_CATEGORIES, Table, make_column
+from core.table import MAX_AT_FIRST, MAX_CATEGORIES, MAX_CLASSES, Table, make_column
 
 
 def test_a_column_of_numbers_keeps_their_values() -> None:
@@ -110,3 +110,52 @@ def test_the_map_is_first_coloured_by_groups_not_by_texts_that_happen_to_repeat(
     texts = make_column("text", ["short"] * 400 + [f"a text of its own {i}" for i in range(200)])
     table = Table("x", 600, (texts, groups))
     assert table.colour_column is groups
+
+
+@pytest.mark.parametrize("absent", ["NA", "n/a", "null", "None", " - ", "?", "NaN"])
+def test_what_stands_for_a_missing_number_is_missing(absent: str) -> None:
+    column = make_column("x", ["1.5", absent, "2"])
+    assert column.kind == "number"
+    np.testing.assert_array_equal(column.values.astype(np.float64), [1.5, np.nan, 2])
+
+
+def test_commas_may_part_thousands() -> None:
+    column = make_column("x", ["1,234", "12,345,678.5", "-9,000", "7"])
+    assert column.kind == "number"
+    np.testing.assert_array_equal(column.values.astype(np.float64), [1234, 12_345_678.5, -9000, 7])
+
+
+@pytest.mark.parametrize("texts", [["0,123", "1"], ["1,23", "4"], ["9,007,199,254,740,993", "1"], ["NA", "-"]])
+def test_other_commas_and_what_is_missing_throughout_make_no_numbers(texts: list[str]) -> None:
+    assert make_column("x", texts).kind != "number"
+
+
+def test_few_whole_numbers_are_classes_too_the_most_frequent_first() -> None:
+    column = make_column("digit", ["3", "1", "3", "", "3", "1", "3", ""])
+    assert column.kind == "number"
+    assert column.categories == ("3", "1", "")
+    assert column.codes is not None
+    assert column.codes.tolist() == [0, 1, 0, 2, 0, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["0.5", "1", "0.5", "1"], ["1", "2", "3", "1"], [str(i) for i in range(MAX_CLASSES + 1)] * 3],
+    ids=["not whole", "hardly repeated", "many"],
+)
+def test_other_numbers_are_no_classes(texts: list[str]) -> None:
+    column = make_column("x", texts)
+    assert column.kind == "number"
+    assert column.codes is None
+
+
+def test_words_colour_the_map_before_classes_and_a_few_values_before_many() -> None:
+    rows = 4 * (MAX_AT_FIRST + 1)
+    many = [f"m{i % (MAX_AT_FIRST + 1)}" for i in range(rows)]
+    few, digits = [f"f{i % 3}" for i in range(rows)], [str(i % 9) for i in range(rows)]
+    chosen = [
+        table(digits=digits, few=few, many=many).colour_column,
+        table(digits=digits, many=many).colour_column,
+        table(digits=digits).colour_column,
+    ]
+    assert [column.name if column else None for column in chosen] == ["few", "many", "digits"]

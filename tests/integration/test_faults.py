@@ -110,7 +110,7 @@ def test_a_row_that_is_not_there(program: Program, file: Path) -> None:
     program.open(file)
     program.controller.select(500)
     assert "no row 500" in program.message
-    assert program.controller.selection.row is None
+    assert program.controller.query.row is None
 
 
 def test_without_a_compiler_the_switch_is_off_and_says_why(

@@ -22,7 +22,7 @@ from tests.integration.conftest import WAIT_MS, Program, nearest
 def test_a_clicked_point_lists_its_true_neighbours(program: Program, file: Path, vectors: Floats) -> None:
     program.open(file)
     program.click_point(42)
-    row = program.controller.selection.row
+    row = program.controller.query.row
     assert row is not None
     wanted = nearest(vectors, row, 10)
     table = program.table()
@@ -48,22 +48,22 @@ def test_a_click_far_from_any_point_selects_nothing(program: Program, file: Path
     program.open(file)
     QTest.mouseClick(program.window.map.canvas, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
     program.bot.wait(0)
-    assert program.controller.selection.row is None
+    assert program.controller.query.row is None
 
 
 def test_a_line_of_the_table_becomes_the_query_and_history_walks(program: Program, file: Path) -> None:
     program.open(file)
     program.click_point(7)
-    first = program.controller.selection.row
+    first = program.controller.query.row
     table = program.window.neighbours.table
     second = int(program.table()[2][ROW])
     where = table.visualRect(program.window.neighbours.table_model.index(2, LABEL)).center()
     program.answered(lambda: QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where))
-    assert program.controller.selection.row == second
+    assert program.controller.query.row == second
     program.answered(program.window.action("back").trigger)
-    assert program.controller.selection.row == first
+    assert program.controller.query.row == first
     program.answered(program.window.action("forward").trigger)
-    assert program.controller.selection.row == second
+    assert program.controller.query.row == second
     assert not program.window.action("forward").isEnabled()
 
 
@@ -115,7 +115,7 @@ def test_first_calls_stay_out_of_the_medians(program: Program, file: Path) -> No
 def test_metric_and_k_ask_again(program: Program, file: Path, vectors: Floats) -> None:
     program.open(file)
     program.click_point(11)
-    row = program.controller.selection.row
+    row = program.controller.query.row
     assert row is not None
     box = program.window.metric_box
 
@@ -152,9 +152,9 @@ def test_labels_colour_the_map_and_fill_the_legend(program: Program, file: Path)
     program.open(file)
     legend = program.window.legend
     assert [legend.entries.item(i).text() for i in range(legend.entries.count())] == ["even", "odd"]
-    with program.bot.waitSignal(program.controller.dataset.coloured, timeout=WAIT_MS):
-        legend.columns.setCurrentIndex(0)
-        legend.columns.activated.emit(0)
+    with program.bot.waitSignal(program.controller.colouring.changed, timeout=WAIT_MS):
+        legend.choice.setCurrentIndex(0)
+        legend.choice.activated.emit(0)
     assert legend.entries.count() == 0
     program.drawn()
 
@@ -205,7 +205,7 @@ def test_esc_clears_the_query(program: Program, file: Path) -> None:
     program.open(file)
     program.click_point(5)
     QTest.keyClick(program.window, Qt.Key.Key_Escape)
-    assert program.controller.selection.row is None
+    assert program.controller.query.row is None
     assert program.table() == []
 
 
@@ -216,7 +216,7 @@ def test_other_dtypes_open(program: Program, tmp_path: Path, vectors: NDArray[np
     np.save(path, array)
     program.open(path)
     program.click_point(100)
-    row = program.controller.selection.row
+    row = program.controller.query.row
     assert row is not None
     found = [int(line[ROW]) for line in program.table()]
     x = array.astype(np.float64)
@@ -254,7 +254,7 @@ def test_the_chosen_array_of_several_is_opened(
     dataset = program.controller.dataset.dataset
     assert dataset is not None
     assert (dataset.array_name, dataset.dims) == ("second", 5)
-    assert program.controller.selection.row == 7
+    assert program.controller.query.row == 7
 
 
 def test_an_old_complaint_goes_when_a_file_opens(program: Program, file: Path) -> None:

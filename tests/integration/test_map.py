@@ -14,8 +14,7 @@ from tests.integration.conftest import Program
 def test_hidden_codes_are_neither_drawn_nor_picked_until_they_are_shown_again(program: Program, file: Path) -> None:
     program.open(file)
     view = program.window.map
-    colours = program.controller.dataset.colour
-    codes = range(len(colours.categories) if colours is not None and colours.categories else 1)
+    codes = np.unique(program.controller.colouring.shown.coded.codes)
     place = view.position_of(7)
     assert place is not None
     at = view.canvas.mapFrom(view, place.toPoint())
@@ -27,4 +26,4 @@ def test_hidden_codes_are_neither_drawn_nor_picked_until_they_are_shown_again(pr
         assert (len(np.unique(picture.pixels)) == 1) == bool(hidden)
         QTest.mouseMove(view.canvas, at)
         QTest.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=at)
-        assert (program.controller.selection.row is None) == bool(hidden)
+        assert (program.controller.query.row is None) == bool(hidden)

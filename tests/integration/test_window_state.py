@@ -26,7 +26,7 @@ def _reopened(qtbot: QtBot, settings: Settings) -> Window:
 
 def test_docks_are_remembered(qtbot: QtBot, program: Program, settings: Settings) -> None:
     timings = program.window.findChild(QDockWidget, "Timings")
-    colours = program.window.findChild(QDockWidget, "Colours")
+    colours = program.window.findChild(QDockWidget, "Colour by")
     assert timings is not None
     assert colours is not None
     timings.close()
@@ -35,7 +35,7 @@ def test_docks_are_remembered(qtbot: QtBot, program: Program, settings: Settings
     window = _reopened(qtbot, settings)
     kept = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}
     assert not kept["Timings"].isVisible()
-    assert kept["Colours"].isFloating()
+    assert kept["Colour by"].isFloating()
     assert kept["Neighbours"].isVisible()
     window.close()
 

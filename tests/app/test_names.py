@@ -1,0 +1,64 @@
+"""Names on the map: none over another, and each where it was while there is room."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.views.names import DOT, Candidate, Slot, lay_out
+
+INSIDE = (0.0, 0.0, 800.0, 600.0)
+
+
+def _candidates(seed: int, count: int = 120) -> list[Candidate]:
+    rng = np.random.default_rng(seed)
+    places = rng.uniform((0, 0), (800, 600), (count, 2))
+    widths = rng.uniform(30, 150, count)
+    return [Candidate(i, x, y, w, 18.0, i < 10, i == 0) for i, ((x, y), w) in enumerate(zip(places, widths, strict=True))]
+
+
+def _boxes(candidates: list[Candidate], slots: dict[object, Slot]) -> np.ndarray:
+    boxes = []
+    for c in candidates:
+        if c.key in slots:
+            left, top = c.x + slots[c.key].dx, c.y + slots[c.key].dy
+            boxes.append((left, top, left + c.width, top + c.height))
+    return np.array(boxes)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_name_covers_another_or_a_point(seed: int) -> None:
+    candidates = _candidates(seed)
+    slots = lay_out(candidates, {}, INSIDE)
+    always = {0}
+    boxes = _boxes([c for c in candidates if c.key not in always], slots)
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        others = np.delete(boxes, i, axis=0)
+        assert not ((others[:, 0] < right) & (others[:, 2] > left) & (others[:, 1] < bottom) & (others[:, 3] > top)).any()
+        for c in candidates:
+            assert not (left < c.x + DOT and right > c.x - DOT and top < c.y + DOT and bottom > c.y - DOT)
+    assert 0 in slots
+    assert len(slots) > 20
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_names_stay_when_others_come_and_go(seed: int) -> None:
+    candidates = _candidates(seed)
+    before = lay_out(candidates[:80], {}, INSIDE)
+    gone = set(range(60, 80))
+    left = [c for c in candidates if c.key not in gone]
+    after = lay_out(left, {k: s for k, s in before.items() if k not in gone}, INSIDE)
+    # A newcomer's point may be where a name was; that name goes, all others stay where they were.
+    newcomers = [c for c in left if c.key not in range(80)]
+    for c in left:
+        if c.key in before and not c.marked:
+            box = _boxes([c], before)[0]
+            covered = any(
+                box[0] < n.x + DOT and box[2] > n.x - DOT and box[1] < n.y + DOT and box[3] > n.y - DOT for n in newcomers
+            )
+            assert covered or after.get(c.key) == before[c.key]
+
+
+def test_a_name_at_the_edge_turns_inwards() -> None:
+    slots = lay_out([Candidate("query", 790, 300, 100, 18, True, True)], {}, INSIDE)
+    assert slots["query"].dx < -100
