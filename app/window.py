@@ -230,8 +230,8 @@ class Window(QMainWindow):
         self.map.add_tools([actions[f"tool_{tool}"] for tool in TOOLS] + [actions["follow"]])
         self.selection_bar.part.offer(actions["project_all"], "Map all")
         pill = self.selection_bar.selected
-        pill.offer(actions["project_selected"], "Map only these")
-        pill.offer(actions["mean"], "Neighbours of their mean")
+        pill.offer(actions["project_selected"], "Map only")
+        pill.offer(actions["mean"], "Mean")
         pill.offer_menu("Export", [actions["export_csv"], actions["export_npy"]])
         pill.offer(actions["select_none"], "✕")
 

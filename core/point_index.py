@@ -22,6 +22,8 @@ OCCUPIED = 0.6
 # other points share a cell.
 OUTSIDE = 0.001
 SAMPLE = 200_000
+# Outliers that stretch the bounds by this factor do not count for a picture of the whole, which gets this share of room instead.
+FAR_OUT, ROOM = 1.8, 0.1
 # Codes are 16 bits wide; a mask of them has one entry a code, so that no code is ever out of its range.
 CODES = 1 << 16
 # Points handled at once where NumPy keeps the interpreter to itself, so that the window never waits for long.
@@ -118,6 +120,18 @@ class PointIndex:
     @property
     def count(self) -> int:
         return len(self.x)
+
+    @property
+    def core(self) -> tuple[float, float, float, float]:
+        """The bounds that a picture of the whole should have: of all points, unless a few lie so far out that the rest would
+        shrink to a spot.
+        """
+        x0, x1, y0, y1 = self.bounds
+        grid = self.grid
+        if max((x1 - x0) / (grid.x1 - grid.x0), (y1 - y0) / (grid.y1 - grid.y0)) < FAR_OUT:
+            return self.bounds
+        room_x, room_y = ROOM * (grid.x1 - grid.x0), ROOM * (grid.y1 - grid.y0)
+        return max(x0, grid.x0 - room_x), min(x1, grid.x1 + room_x), max(y0, grid.y0 - room_y), min(y1, grid.y1 + room_y)
 
     def recoloured(self, codes: Codes) -> PointIndex:
         """The same points with other colours, `codes` given by row of the data set."""

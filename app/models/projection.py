@@ -39,7 +39,8 @@ class ProjectionModel(QObject):
 
     def show_result(self, result: ProjectResult) -> None:
         # The full picture after its sample is the same map: the user may already be looking at a part of it.
-        self.reframe = self.result is not None
+        # Some rows by components of their own are another map.
+        self.reframe = self.result is not None or result.rows is not None
         self.only = result.rows
         self.rows = np.arange(len(result.coords)) if result.rows is None else result.rows
         self.coords, self.result = result.coords, result

@@ -164,15 +164,18 @@ class MapView(QWidget):
     # Moving about
 
     def fit(self) -> None:
-        """Bring all points into view."""
+        """Bring all points into view; if they are, all but the few that lie far out."""
+        if self._index is None:
+            return
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        ax0, ax1, ay0, ay1 = self._index.bounds
         with self._box.by_hand():
-            self._fit()
+            self._frame(self._index.core if x0 <= ax0 and ax1 <= x1 and y0 <= ay0 and ay1 <= y1 else self._index.bounds)
         self._moved = False
 
-    def _fit(self) -> None:
-        if self._index is not None:
-            x0, x1, y0, y1 = self._index.bounds
-            self._box.setRange(xRange=(x0, x1), yRange=(y0, y1))
+    def _frame(self, bounds: tuple[float, float, float, float]) -> None:
+        x0, x1, y0, y1 = bounds
+        self._box.setRange(xRange=(x0, x1), yRange=(y0, y1))
 
     def zoom(self, factor: float) -> None:
         with self._box.by_hand():
@@ -329,7 +332,7 @@ class MapView(QWidget):
     def _on_indexed(self, index: PointIndex) -> None:
         self._index = index
         if self._projection.reframe or not self._moved:
-            self._fit()
+            self._frame(index.core)
         self._request()
 
     def _view(self) -> View | None:

@@ -40,7 +40,7 @@ def lay_out(
 ) -> dict[Hashable, Slot]:
     """Slots of those candidates for which there is room, the first first; `inside` (left, top, right, bottom) is in view.
 
-    Unmarked ones that had a slot come before those that had none, so that names stay while the map is panned.
+    Unmarked ones that can stay where they were come before those that need another slot: names stay while the map is panned.
     """
     taken = len(candidates)
     boxes = np.empty((2 * taken, 4))
@@ -48,19 +48,29 @@ def lay_out(
         room = RING if c.marked else DOT
         box[:] = c.x - room, c.y - room, c.x + room, c.y + room
     slots: dict[Hashable, Slot] = {}
-    for candidate in sorted(candidates, key=lambda c: not c.marked and c.key not in before):
-        slot = _slot(candidate, boxes[:taken], before.get(candidate.key), inside)
-        if slot is not None:
-            slots[candidate.key] = slot
-            boxes[taken] = _box(candidate, slot)
-            taken += 1
+    marked = [c for c in candidates if c.marked]
+    rest = [c for c in candidates if not c.marked]
+    staying = [c for c in rest if c.key in before]
+    for some, stay in ((marked, False), (staying, True), (rest, False)):
+        for candidate in some:
+            if candidate.key in slots:
+                continue
+            slot = _slot(candidate, boxes[:taken], before.get(candidate.key), stay, inside)
+            if slot is not None:
+                slots[candidate.key] = slot
+                boxes[taken] = _box(candidate, slot)
+                taken += 1
     return slots
 
 
-def _slot(candidate: Candidate, taken: np.ndarray, before: Slot | None, inside: tuple[float, float, float, float]) -> Slot | None:
+def _slot(
+    candidate: Candidate, taken: np.ndarray, before: Slot | None, stay: bool, inside: tuple[float, float, float, float]
+) -> Slot | None:
+    """A free slot: on the same side as before and, if it is to stay, nowhere else."""
     slots = _slots(candidate)
     if before is not None:
         slots.sort(key=lambda slot: slot.side != before.side)
+        slots = slots[:1] if stay else slots
     if candidate.marked:
         slots.sort(key=lambda slot: not _within(_box(candidate, slot), inside))
     for slot in slots:

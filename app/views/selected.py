@@ -107,6 +107,7 @@ class SelectedView(QWidget):
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setShowGrid(False)
         table.setWordWrap(False)
+        table.setStyleSheet("QAbstractScrollArea::corner { background: transparent; border: none; }")
         table.setFrameShape(QFrame.Shape.NoFrame)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(26)

@@ -26,7 +26,7 @@ from core.types import DeviceKind, Way
 
 # Up to how many queries the fused scan is taken, and whether products are selected from by kernels beyond. On Metal nothing is
 # measured: there MLX's own operations do it.
-FUSED_QUERIES: dict[DeviceKind, int] = {"cpu": 0, "metal": 0, "cuda": 8}
+FUSED_QUERIES: dict[DeviceKind, int] = {"cpu": 0, "metal": 0, "cuda": 4}
 KERNELS: dict[DeviceKind, bool] = {"cpu": False, "metal": False, "cuda": True}
 # Rows a block, a power of two: short blocks leave few bounds to select from, long ones few minima. The usual number comes last.
 SHORTEST, LONGEST, USUAL = 16, ROW_MULTIPLE, 64

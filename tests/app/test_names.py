@@ -48,14 +48,13 @@ def test_names_stay_when_others_come_and_go(seed: int) -> None:
     gone = set(range(60, 80))
     left = [c for c in candidates if c.key not in gone]
     after = lay_out(left, {k: s for k, s in before.items() if k not in gone}, INSIDE)
-    # A newcomer's point may be where a name was; that name goes, all others stay where they were.
-    newcomers = [c for c in left if c.key not in range(80)]
+    # A newcomer's point, or a marked name that had to make room for one, may be where a name was; all others stay.
+    taken = [(c.x - DOT, c.y - DOT, c.x + DOT, c.y + DOT) for c in left if c.key not in range(80)]
+    taken += [tuple(box) for box in _boxes([c for c in left if c.marked], after)]
     for c in left:
         if c.key in before and not c.marked:
             box = _boxes([c], before)[0]
-            covered = any(
-                box[0] < n.x + DOT and box[2] > n.x - DOT and box[1] < n.y + DOT and box[3] > n.y - DOT for n in newcomers
-            )
+            covered = any(box[0] < t[2] and box[2] > t[0] and box[1] < t[3] and box[3] > t[1] for t in taken)
             assert covered or after.get(c.key) == before[c.key]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.point_index import Codes, PointIndex, build_index
+from core.point_index import OUTSIDE, Codes, PointIndex, build_index
 
 
 def index_of(points: NDArray[np.floating], codes: Codes | None = None) -> PointIndex:
@@ -115,3 +115,17 @@ def test_recoloured_points_have_the_codes_of_their_rows() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
 def test_few_points_or_none_make_an_index(count: int) -> None:
     assert index_of(np.ones((count, 2))).count == count
+
+
+@pytest.mark.parametrize("factor", [1.0, 30.0])
+def test_a_few_points_far_out_do_not_count_for_the_picture_of_the_whole(factor: float) -> None:
+    coords = np.random.default_rng(0).standard_normal((20_000, 2)).astype(np.float32)
+    coords[:5] *= factor
+    index = build_index(coords, np.arange(len(coords)), np.zeros(len(coords), np.uint16))
+    x0, x1, y0, y1 = index.core
+    inside = (coords[:, 0] >= x0) & (coords[:, 0] <= x1) & (coords[:, 1] >= y0) & (coords[:, 1] <= y1)
+    assert np.count_nonzero(~inside) <= len(coords) * 4 * OUTSIDE
+    if factor == 1.0:
+        assert index.core == index.bounds
+    else:
+        assert (x1 - x0) * (y1 - y0) < 0.1 * (index.bounds[1] - index.bounds[0]) * (index.bounds[3] - index.bounds[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def program(qtbot: QtBot, settings: Settings) -> Iterator[Program]:
+    # pyqtgraph's menus have no parent: those of the window before are to go now, not while Qt walks through all widgets to give
+    # them the style sheet, which crashes.
+    gc.collect()
     controller = Controller(settings, Notices(), ComputeOptions("cpu"))
     window = Window(controller, "dark")
     window.resize(1200, 800)

@@ -280,7 +280,7 @@ def test_colours_follow_the_theme(program: Program, file: Path, legend: LegendVi
 def test_the_hovered_point_says_what_its_colour_stands_for(program: Program, file: Path, legend: LegendView) -> None:
     program.open(file)
     choose(program, "weight")
-    position = program.window.map.position_of(5)
+    position = program.window.map.position_of(9)
     assert position is not None
     canvas = program.window.map.canvas
     QTest.mouseMove(canvas, canvas.mapFrom(program.window.map, QPointF(position).toPoint()))
