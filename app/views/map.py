@@ -121,6 +121,7 @@ class MapView(QWidget):
         self._selection.changed.connect(self._on_selected)
         self._viewport.wanted.connect(self._look_at)
         self._box.sigRangeChanged.connect(self._on_range)
+        self._box.sigResized.connect(self._request)
         self._box.enclosed.connect(self._on_enclosed)
         self._linger.timeout.connect(lambda: self._overlay.set_hover(None))
         self._plot.scene().sigMouseClicked.connect(self._on_click)
@@ -373,6 +374,8 @@ class MapView(QWidget):
         self._mark()
         if self.settled:
             self.rendered.emit()
+        elif picture.view != self._view():
+            self._request()  # the map has changed its size or place meanwhile
 
     # Marks
 
