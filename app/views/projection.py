@@ -65,6 +65,8 @@ class ExplainedChart(QWidget):
             painter.drawText(name, Qt.AlignmentFlag.AlignCenter, self._name(i))
             if on_map:
                 text = f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+                if painter.fontMetrics().horizontalAdvance(text) > slot.width() - 4:
+                    text = text.removesuffix("%")  # or it would run into its neighbour's
                 above = QRectF(max(0.0, slot.center().x() - 24), floor - height - line - 1, 48, line)
                 painter.drawText(above, Qt.AlignmentFlag.AlignCenter if above.left() else Qt.AlignmentFlag.AlignLeft, text)
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from core import point_index
 from core.point_index import OUTSIDE, Codes, PointIndex, build_index
 
 
@@ -129,3 +130,13 @@ def test_a_few_points_far_out_do_not_count_for_the_picture_of_the_whole(factor: 
         assert index.core == index.bounds
     else:
         assert (x1 - x0) * (y1 - y0) < 0.1 * (index.bounds[1] - index.bounds[0]) * (index.bounds[3] - index.bounds[2])
+
+
+@pytest.mark.parametrize("count", [2, 50, 5_000])
+def test_cells_are_counted_alike_whether_sorted_or_not(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    points = np.random.default_rng(count).normal(size=(count, 2))
+    counted = index_of(points).crowding
+    monkeypatch.setattr(point_index, "COUNTED", 1)
+    ordered = index_of(points).crowding
+    for a, b in zip(vars(counted).values(), vars(ordered).values(), strict=True):
+        np.testing.assert_array_equal(a, b)
