@@ -43,21 +43,26 @@ class Prepared:
 
 
 class Arithmetic(Protocol):
-    """A way to propose candidates."""
+    """A way to bound what neighbours are sorted by."""
 
-    propose: Pair  # (queries' inputs, chunk's arrays) -> k smallest bounds and their positions, (q, k) each
-    bounds: Pair  # likewise -> bounds of all rows, (q, width)
+    bounds: Pair  # (queries' inputs, chunk's arrays) -> bounds of all rows, (q, width)
 
     def prepare(self, raw: Doubles) -> Prepared: ...
     def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]: ...
     def static(self) -> dict[str, Hashable]: ...
-    def wanted(self, k: int) -> int: ...
 
 
-def arithmetic_for(vectors: Vectors, metric: Metric) -> Arithmetic:
+class Proposer(Arithmetic, Protocol):
+    """A way to propose candidates."""
+
+    propose: Pair  # as `bounds`, -> the k smallest bounds and their positions, (q, k) each
+
+
+def proposer_for(vectors: Vectors, metric: Metric) -> Proposer | None:
+    """None where core.compute.half_search proposes."""
     if metric in ("l1", "linf"):
         return DifferenceArithmetic(vectors, metric)
-    return ColumnArithmetic(vectors, metric) if vectors.columns else RowArithmetic(vectors, metric)
+    return ColumnArithmetic(vectors, metric) if vectors.columns else None
 
 
 def _split(raw: Doubles, vectors: Vectors) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
@@ -101,9 +106,6 @@ class ColumnArithmetic:
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
-
-    def wanted(self, k: int) -> int:
-        return k + max(16, k // 4)
 
     def static(self) -> dict[str, Hashable]:
         return {"cosine": self._metric == "cosine"}
@@ -159,16 +161,12 @@ def row_bounds(
 
 
 class RowArithmetic:
-    propose = proposing(row_bounds)
     bounds = pair(row_bounds)
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
         # Where only halves are kept, entries that were subnormal numbers have lost digits.
         self._error = 2.0 * vectors.error + (float(np.sqrt(vectors.dims)) * ROUNDED16 if vectors.halves_only else 0.0)
-
-    def wanted(self, k: int) -> int:
-        return k + max(16, k // 4)
 
     def static(self) -> dict[str, Hashable]:
         return {"cosine": self._metric == "cosine"}
@@ -235,9 +233,6 @@ class DifferenceArithmetic:
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
-
-    def wanted(self, k: int) -> int:
-        return k + max(16, k // 4)
 
     def static(self) -> dict[str, Hashable]:
         return {"metric": self._metric, "columns": self._vectors.columns, "dims": self._vectors.dims}

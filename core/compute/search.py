@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.compute import selection
 from core.compute.exact import Longs, direct_order
 from core.compute.half_search import HalfSearch
-from core.compute.proposals import Doubles, Prepared, arithmetic_for
+from core.compute.proposals import Arithmetic, Doubles, Prepared, Proposer, RowArithmetic, proposer_for
 from core.compute.timing import Stopwatch, fence, stopwatch
 from core.compute.vectors import PAD, WILD, Chunk, Poll, Report, Vectors, no_poll, no_report
 from core.errors import UserError
@@ -59,15 +59,15 @@ class NearestRows:
 
         Raises UserError where it is True and there are none.
         """
-        if use_kernel and (vectors.columns or metric in ("l1", "linf")):
+        proposer = proposer_for(vectors, metric)
+        if use_kernel and proposer is not None:
             raise UserError(f"No custom kernel searches by {metric} on this device; leave use_kernel (--kernel) away.")
         self.vectors = vectors
         self.metric: Metric = metric
         self.device = device
-        self.arithmetic = arithmetic_for(vectors, metric)
-        self._on_gpu = (
-            None if vectors.columns or metric in ("l1", "linf") else HalfSearch(vectors, metric, device.kind, use_kernel)
-        )
+        self.arithmetic: Arithmetic = proposer or RowArithmetic(vectors, metric)
+        self._proposer = proposer
+        self._on_gpu = HalfSearch(vectors, metric, device.kind, use_kernel) if proposer is None else None
         self._max_scores = selection.scores_at_once(device.kind, vectors.working_bytes)
 
     def search(
@@ -121,7 +121,7 @@ class NearestRows:
         """Order and rows (q, k) of the nearest, how each query's were proven, and the bytes read."""
         prepared = self.arithmetic.prepare(raw.astype(np.float64))
         # In steps, so that few shapes are compiled; the query's own row may be among them.
-        wanted = -(-self.arithmetic.wanted(k + 1) // 16) * 16
+        wanted = -(-(k + 1 + max(16, k // 4)) // 16) * 16
         with watch.stage("scan"):
             found, bytes_read = self._propose(prepared, wanted, mode, poll, report)
         with watch.stage("exact distances"):
@@ -161,6 +161,7 @@ class NearestRows:
 
     def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report) -> tuple[_Candidates, int]:
         """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
+        assert self._proposer is not None
         found, bytes_read = [], 0
         # Every chunk serves all queries before the next: where vectors stream, to read it is what costs.
         for chunk in self.vectors.chunks(poll, report):
@@ -168,19 +169,21 @@ class NearestRows:
             parts = []
             for start in range(0, len(prepared.raw), step):
                 poll()
-                parts.append(self._propose_chunk(prepared, slice(start, start + step), chunk, wanted, mode))
+                parts.append(self._propose_chunk(self._proposer, prepared, slice(start, start + step), chunk, wanted, mode))
                 bytes_read += chunk.scanned_bytes
             found.append(_stacked(parts, axis=0))
         return _best(_stacked(found, axis=1), wanted), bytes_read
 
-    def _propose_chunk(self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode) -> _Candidates:
+    def _propose_chunk(
+        self, proposer: Proposer, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode
+    ) -> _Candidates:
         width = chunk.ones.shape[0]
         k = min(wanted, width)
-        values, positions = self.arithmetic.propose(
+        values, positions = proposer.propose(
             mode,
             *prepared.on_device(batch),
-            *self.arithmetic.chunk_arrays(chunk),
-            **self.arithmetic.static(),
+            *proposer.chunk_arrays(chunk),
+            **proposer.static(),
             k=k,
             blocks=selection.block_sizes(self.device.kind, width, k),
         )
