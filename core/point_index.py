@@ -180,8 +180,12 @@ def _order(x: Floats, y: Floats, row: NDArray[np.uint64], grid: Grid) -> tuple[I
     bits = len(x).bit_length()
     across = min(63 - bits - grid.cells.bit_length(), 50)  # steps that float64 counts exactly
     steps = 1 << across
-    step = np.clip((x.astype(np.float64) - grid.x0) * (steps / (grid.x1 - grid.x0)), 0, steps - 1).astype(np.uint64)
-    packed = (row << np.uint64(across) | step) << np.uint64(bits) | np.arange(len(x), dtype=np.uint64)
+    # In place where it can be: fresh pages cost more than the work on them.
+    step = _scaled(x, grid.x0, steps / (grid.x1 - grid.x0), steps - 1)
+    packed = row << np.uint64(across)
+    packed |= step.astype(np.uint64)
+    packed <<= np.uint64(bits)
+    packed |= np.arange(len(x), dtype=np.uint64)
     packed.sort()
     order = (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
     group = packed >> np.uint64(bits)
@@ -262,5 +266,13 @@ def _robust(values: Floats, bounds: tuple[float, ...]) -> tuple[float, float]:
 
 
 def _cell(values: Floats, low: float, high: float, cells: int) -> Positions:
-    cell: Positions = np.clip((values.astype(np.float64) - low) * (cells / (high - low)), 0, cells - 1).astype(np.int32)
+    cell: Positions = _scaled(values, low, cells / (high - low), cells - 1).astype(np.int32)
     return cell
+
+
+def _scaled(values: Floats, low: float, factor: float, most: float) -> Doubles:
+    """(values - low) * factor, kept within 0 and `most`."""
+    scaled = values.astype(np.float64)
+    scaled -= low
+    scaled *= factor
+    return np.clip(scaled, 0, most, out=scaled)
