@@ -96,7 +96,7 @@ class Dataset:
             self.guard.check()
         taken = self._read_rows(selection) if isinstance(selection, slice) else self.array[selection]
         if self.dtype_name == "bfloat16":
-            return (taken.astype(np.uint32) << 16).view(np.float32)
+            return from_bfloat16(taken)
         return taken.astype(working_dtype(taken.dtype), order="C", copy=False)
 
     def _read_rows(self, selection: slice) -> NDArray[Any]:
@@ -115,6 +115,11 @@ class Dataset:
         run = min(SAMPLE_RUN, count)
         starts = np.linspace(0, self.rows - run, count // run).astype(np.int64)
         return np.unique(starts[:, None] + np.arange(run))
+
+
+def from_bfloat16(words: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The values of bfloat16 that these words are the bits of."""
+    return (words.astype(np.uint32) << 16).view(np.float32)
 
 
 def working_dtype(dtype: np.dtype[Any]) -> type[np.float32] | type[np.float64]:

@@ -7,7 +7,6 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -28,6 +27,7 @@ from app.models.dataset import DatasetModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.models.query import QueryModel
 from app.theme import DARK, Theme
+from app.views.quiet_table import quieten
 from core.types import Metric, NeighboursResult
 
 RANK, LABEL, ROW, DISTANCE = range(4)
@@ -165,19 +165,9 @@ class NeighboursView(QWidget):
         self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         table = self.table
-        table.setModel(self.table_model)
+        quieten(table, self.table_model, "Neighbours")
         table.setItemDelegateForColumn(DISTANCE, self._bar)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setFrameShape(QFrame.Shape.NoFrame)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(26)
-        table.setAccessibleName("Neighbours")
         header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(24)
         for column, width in ((RANK, 34), (ROW, 72)):
             table.setColumnWidth(column, width)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.compute.vectors import Rows
+from core.dataset import from_bfloat16
 from core.errors import UserError
 from core.types import Ids, Storage
 
@@ -41,7 +42,7 @@ def unpack(kept: NDArray[Any], storage: Storage) -> Values:
         return kept
     if storage == "float16":
         return kept.astype(np.float32)
-    return (kept.astype(np.uint32) << 16).view(np.float32)
+    return from_bfloat16(kept)
 
 
 @dataclass(frozen=True, eq=False)
