@@ -13,14 +13,18 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from app.figures import figure
+from app.lab_lines import lab_lines
 from core.dataset import Dataset
 from core.engine import Engine
 from core.errors import Cancelled, CompileUnavailable, UserError
 from core.export import save_npy
+from core.lab import LabRun
+from core.lab_records import record
 from core.readers.sidecar import find_sidecar
 from core.table import Table
 from core.types import (
@@ -39,6 +43,9 @@ from core.types import (
     Failed,
     InspectRequest,
     InspectResult,
+    LabRequest,
+    LabTable,
+    LabTableRequest,
     LoadRequest,
     LoadResult,
     Mode,
@@ -54,6 +61,10 @@ from core.types import (
 )
 
 DEVICES = ("metal", "cuda", "cpu", "gpu")
+# Rounds of a case, and of a workload of the lab, at most.
+BENCH_ROUNDS, LAB_ROUNDS = 15, 200
+# Seconds that the lab's workloads take in all, about, and each of them at least.
+LAB_SECONDS, LEAST_SECONDS = 240.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -301,8 +312,10 @@ def _project(session: Session, options: argparse.Namespace) -> Answer:
 
 
 def _bench(session: Session, options: argparse.Namespace) -> Answer:
+    if options.workload:
+        return _lab(session, options)
     only = tuple(name.strip() for name in options.only.split(",")) if options.only else ()
-    request = BenchRequest(only, options.repeat, options.time_limit)
+    request = BenchRequest(only, options.repeat or BENCH_ROUNDS, options.time_limit)
     result = session.ask(request, _tell_progress if sys.stderr.isatty() else None)
     assert isinstance(result, BenchResult)
     cases = [list(rows) for _, rows in groupby(result.rows, key=lambda row: row.case)]
@@ -317,6 +330,35 @@ def _bench(session: Session, options: argparse.Namespace) -> Answer:
         + f"; {result.seconds:.0f} s in all"
     )
     return asdict(result), "\n".join(lines)
+
+
+def _lab(session: Session, options: argparse.Namespace) -> Answer:
+    """Run the lab's workloads, each in every size that fits unless one is named; those that cannot run are told of."""
+    dataset = session.load(options) if options.file else None
+    table = session.ask(LabTableRequest(dataset))
+    assert isinstance(table, LabTable)
+    known = {workload.name: workload for workload in table.workloads}
+    names = list(known) if options.workload == "all" else [name.strip() for name in options.workload.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"The lab has no workload {', '.join(unknown)}; there are {', '.join(known)}, or all.")
+    wanted = [(known[name], size) for name in names for size in known[name].sizes]
+    reasons = [(w, size, w.problem or size.problem) for w, size in wanted]
+    left_out = [f"{w.title}, {size.name}: {why}" for w, size, why in reasons if why]
+    able = [(w, size) for w, size, why in reasons if not why]
+    end = monotonic() + (options.time_limit or LAB_SECONDS)
+    runs, lines = [], []
+    for number, (workload, size) in enumerate(able):
+        _tell_progress(Progress(0, "lab", f"{workload.title}, {size.name}", number, len(able))) if sys.stderr.isatty() else None
+        share = max(LEAST_SECONDS, (end - monotonic()) / (len(able) - number))
+        run = session.ask(LabRequest(workload.name, size.name, dataset, rounds=options.repeat or LAB_ROUNDS, seconds=share))
+        assert isinstance(run, LabRun)
+        runs.append(run)
+        lines += lab_lines(workload.title, run)
+    lines += [f"left out: {text}" for text in left_out]
+    if runs:
+        known_limits = f"memory {runs[-1].bandwidth_gb_s:.0f} GB/s, float32 product {runs[-1].product_gflop_s:,.0f} GFLOP/s"
+        lines.append(f"{known_limits}; {session.device.line}; {', '.join(f'{n} {v}' for n, v in runs[-1].versions.items())}")
+    return {"runs": [record(run) | {"verdict": run.verdict} for run in runs], "left_out": left_out}, "\n".join(lines)
 
 
 def _case_lines(rows: list[BenchRow]) -> list[str]:
@@ -395,7 +437,13 @@ def _parser() -> argparse.ArgumentParser:
         if name == "bench":
             _add_compute_options(command)
             command.add_argument("--only", metavar="NAME,…", help="cases whose names begin so; 'corners' is a table of costs")
-            command.add_argument("--repeat", type=_positive, default=15, metavar="N", help="at most, each case")
+            command.add_argument("--repeat", type=_positive, default=None, metavar="N", help="at most, each case")
+            command.add_argument(
+                "--workload", metavar="NAME,…", help="the lab's workloads instead, compiled against not; or 'all'"
+            )
+            command.add_argument("--file", type=Path, metavar="FILE", help="vectors for those workloads that take an open file")
+            command.add_argument("--array", metavar="NAME", help="which array of that file")
+            command.set_defaults(bfloat16=False)
             command.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="in all; under 5 minutes if left out")
         if name == "project":
             command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npy")

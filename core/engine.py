@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import Cancelled, UserError
-from core.types import Broken, Completed, ComputeOptions, Event, Failed, Progress, Ready, Request, Stopped
+from core.types import Broken, Completed, ComputeOptions, Event, Failed, Partial, Progress, Ready, Request, Result, Stopped
 
 if TYPE_CHECKING:
     from core.compute.service import Service
@@ -41,6 +41,9 @@ class _Job:
 
     def report(self, stage: str, done: int, total: int) -> None:
         self.engine.emit(Progress(self.number, self.request.key, stage, done, total))
+
+    def tell(self, result: Result) -> None:
+        self.engine.emit(Partial(self.number, self.request.key, result))
 
 
 class Engine:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset import Dataset
+from core.lab import LabRun, WorkloadInfo
 from core.statistics import Ratio
 from core.table import Table
 
@@ -166,6 +167,29 @@ class BenchRequest:
     priority: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class LabTableRequest:
+    """The lab's workloads, as they can run on this machine and on the open data set."""
+
+    dataset: Dataset | None = None
+    key: str = "lab table"
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LabRequest:
+    """Run one workload of the lab; more urgent requests are answered between its repeats."""
+
+    workload: str
+    size: str | None = None  # None: what suits the device
+    dataset: Dataset | None = None
+    metric: Metric = "cosine"
+    rounds: int = 200  # at most
+    seconds: float = 10.0  # at most
+    key: str = "lab"
+    priority: int = 5
+
+
 Request = (
     LoadRequest
     | AnnotateRequest
@@ -175,6 +199,8 @@ Request = (
     | DistancesRequest
     | ExportRequest
     | BenchRequest
+    | LabTableRequest
+    | LabRequest
 )
 
 
@@ -290,8 +316,22 @@ class BenchResult:
     seconds: float  # that it all took
 
 
+@dataclass(frozen=True, slots=True)
+class LabTable:
+    workloads: tuple[WorkloadInfo, ...]
+
+
 Result = (
-    LoadResult | AnnotateResult | InspectResult | ProjectResult | NeighboursResult | DistancesResult | ExportResult | BenchResult
+    LoadResult
+    | AnnotateResult
+    | InspectResult
+    | ProjectResult
+    | NeighboursResult
+    | DistancesResult
+    | ExportResult
+    | BenchResult
+    | LabTable
+    | LabRun
 )
 
 
@@ -305,6 +345,15 @@ class Progress:
     stage: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a job has found so far."""
+
+    job: int
+    key: str
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,4 +385,4 @@ class Broken:
     error: Exception
 
 
-Event = Ready | Progress | Completed | Failed | Stopped | Broken
+Event = Ready | Progress | Partial | Completed | Failed | Stopped | Broken

@@ -10,18 +10,24 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from core.compute import lab
 from core.compute.bench import run_cases
 from core.compute.device import select
 from core.compute.distances import distances_to
+from core.compute.limits import Limits, measure_limits
+from core.compute.measuring import Rule
 from core.compute.projection import Fit, Projector
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
 from core.compute.subset import SomeRows, mean_of
 from core.compute.timing import stopwatch
+from core.compute.trials import Bed
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
+from core.compute.workloads import WORKLOADS, workload_named
 from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
 from core.export import save_table, save_vectors
+from core.lab import LabRun
 from core.readers import open_dataset
 from core.readers.options import OpenOptions
 from core.readers.sidecar import find_sidecar, read_sidecar
@@ -38,8 +44,12 @@ from core.types import (
     Ids,
     InspectRequest,
     InspectResult,
+    LabRequest,
+    LabTable,
+    LabTableRequest,
     LoadRequest,
     LoadResult,
+    Metric,
     NeighboursRequest,
     NeighboursResult,
     Preview,
@@ -67,6 +77,9 @@ class Job(Protocol):
 
     def report(self, stage: str, done: int, total: int) -> None: ...
 
+    def tell(self, result: Result) -> None:
+        """Hand out what has been found so far."""
+
 
 @dataclass(eq=False)
 class _Held:
@@ -87,27 +100,12 @@ class Service:
         self._storage = options.storage
         self._scan: tuple[Dataset, Scan] | None = None
         self._held: _Held | None = None  # of the data set asked about last
+        self._limits: Limits | None = None  # of this machine, once measured
 
     def handle(self, request: Request, job: Job) -> Result:
         """Do what is asked. Raises UserError for a fault of the user's file or machine, Cancelled from `job.poll`."""
         try:
-            match request:
-                case LoadRequest():
-                    return self._load(request, job)
-                case AnnotateRequest():
-                    return self._annotate(request)
-                case InspectRequest():
-                    return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
-                case ProjectRequest():
-                    return self._project(request, job)
-                case NeighboursRequest():
-                    return self._neighbours(request, job)
-                case DistancesRequest():
-                    return self._distances(request, job)
-                case ExportRequest():
-                    return self._export(request, job)
-                case BenchRequest(only, repeat, seconds):
-                    return run_cases(self.device, only, repeat, seconds, job.poll, job.report)
+            return self._answer(request, job)
         except RuntimeError as error:
             # MLX raises at evaluation when the compiler it calls fails.
             if "compile" in str(error).lower() and self.device.kind == "cpu":
@@ -116,6 +114,29 @@ class Service:
                     "MLX could not compile for the CPU: g++ fails on this machine; reinstall it, or work uncompiled."
                 ) from error
             raise
+
+    def _answer(self, request: Request, job: Job) -> Result:
+        match request:
+            case LoadRequest():
+                return self._load(request, job)
+            case AnnotateRequest():
+                return self._annotate(request)
+            case InspectRequest():
+                return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
+            case ProjectRequest():
+                return self._project(request, job)
+            case NeighboursRequest():
+                return self._neighbours(request, job)
+            case DistancesRequest():
+                return self._distances(request, job)
+            case ExportRequest():
+                return self._export(request, job)
+            case LabTableRequest():
+                return self._lab_table(request, job)
+            case LabRequest():
+                return self._lab(request, job)
+            case BenchRequest(only, repeat, seconds):
+                return run_cases(self.device, only, repeat, seconds, job.poll, job.report)
 
     def close(self) -> None:
         """Let go of the device. MLX's worker threads must end before the process does, or it aborts at exit."""
@@ -212,15 +233,19 @@ class Service:
 
     def _resident(self, dataset: Dataset, job: Job) -> _Held:
         """`dataset` with its vectors on the device; those of another data set make room first."""
+        held = self._hold(dataset, job)
+        held.vectors.upload(job.poll, job.report)
+        return held
+
+    def _hold(self, dataset: Dataset, job: Job) -> _Held:
+        """`dataset`, checked, its vectors not brought onto the device yet."""
         if self._held is None or self._held.dataset is not dataset:
             scan = self._scanned(dataset, job)
             self._forget()
             source = dataset if self._storage == "float32" else RoundedRows(dataset, self._storage)
             vectors = Vectors(source, scan, self.device.kind, self.device.budget_bytes, self._storage)
             self._held = _Held(dataset, scan, vectors)
-        held = self._held
-        held.vectors.upload(job.poll, job.report)
-        return held
+        return self._held
 
     def _part(self, held: _Held, rows: Ids, job: Job) -> _Held:
         """Some rows of what is held, as vectors of their own; they may take what those leave of the memory, or a quarter."""
@@ -251,6 +276,26 @@ class Service:
         else:
             save_vectors(path, dataset, rows, told)
         return ExportResult(dataset, path, request.what, len(rows))
+
+    def _lab_table(self, request: LabTableRequest, job: Job) -> LabTable:
+        bed = self._bed(request.dataset, job)
+        return LabTable(tuple(workload.info(bed) for workload in WORKLOADS))
+
+    def _lab(self, request: LabRequest, job: Job) -> LabRun:
+        workload = workload_named(request.workload)
+        bed = self._bed(request.dataset, job, request.metric)
+        if bed.vectors is not None:
+            bed.vectors.upload(job.give_way, job.report)
+        if self._limits is None:
+            job.report("Measuring the machine's limits", 0, 0)
+            self._limits = measure_limits(self.device.kind, job.give_way)
+        job.report(workload.title, 0, 0)
+        return lab.run(workload, request.size, bed, Rule(request.rounds, request.seconds), self._limits, job.tell)
+
+    def _bed(self, dataset: Dataset | None, job: Job, metric: Metric = "cosine") -> Bed:
+        """What the lab works on. Vectors that are not on the device yet are not brought there."""
+        vectors = None if dataset is None else self._hold(dataset, job).vectors
+        return Bed(self.device, vectors, metric, job.give_way)
 
     def _scanned(self, dataset: Dataset, job: Job) -> Scan:
         if self._scan is None or self._scan[0] is not dataset:

@@ -56,6 +56,11 @@ class Stopwatch:
 
         return run
 
+    def take_stages(self, timing: Timing) -> None:
+        """Count the stages of a computation that was timed by a stopwatch of its own within this one."""
+        for name, ms in timing.stages:
+            self._stages[name] = self._stages.get(name, 0.0) + ms
+
     def stop(self) -> None:
         self._ms = (perf_counter() - self._start - self._away) * 1e3
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.compute.bench import contest, data, schedule
+from core.compute.bench import data, schedule
 from core.compute.bench.cases import CASES, CORNERS, Bed, Case, Setting, leading, neighbours
-from core.compute.bench.contest import Allowance, Contest, Limits, Quality, Run, Work, measure, rows
+from core.compute.bench.contest import Allowance, Contest, Quality, Run, Work, measure, rows
 from core.compute.bench.peers import Peers
+from core.compute.limits import Limits, measure_limits
 from core.errors import UserError
 from core.statistics import MIN_SAMPLES
 from core.types import BenchResult, DeviceInfo, Metric
@@ -347,7 +348,7 @@ def test_the_pace_of_one_case_foretells_the_next(monkeypatch: pytest.MonkeyPatch
 
 
 def test_limits_of_this_machine_are_sane() -> None:
-    found = contest.measure_limits("cpu")
+    found = measure_limits("cpu")
     assert 1e8 < found.bandwidth < 1e14
     assert 1e8 < found.rate < 1e16
 

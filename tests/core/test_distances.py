@@ -125,6 +125,8 @@ class Quiet:
 
     def report(self, stage: str, done: int, total: int) -> None: ...
 
+    def tell(self, result: object) -> None: ...
+
 
 @pytest.fixture
 def service(device: object) -> Iterator[Service]:

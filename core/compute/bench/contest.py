@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time, sleep
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 
-from core.compute.timing import fence
+from core.compute.limits import Limits
 from core.compute.vectors import Poll
 from core.statistics import MIN_SAMPLES, median, median_ratio
 from core.types import BenchRow, DeviceKind
@@ -35,18 +34,6 @@ class Quality:
     error: float | None = None  # of subspaces the sine of the largest angle, of products relative, against float64
     recall: float | None = None  # share of the true neighbours
     proven: float | None = None  # share of the queries whose answers came with a proof at once
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the machine allows at best."""
-
-    bandwidth: float  # bytes a second read or copied, whichever is more
-    rate: float  # operations a second of a float32 product
-
-    def best(self, other: Limits) -> Limits:
-        """Of two measurements, the one that was disturbed less."""
-        return Limits(max(self.bandwidth, other.bandwidth), max(self.rate, other.rate))
 
 
 @dataclass(frozen=True)
@@ -92,21 +79,6 @@ class Samples:
     def cores(self) -> float | None:
         """CPU time over elapsed time; None where it was too short for the system's account of CPU time."""
         return self.cpu_ms / sum(self.ms) if sum(self.ms) >= CPU_TIME_MS else None
-
-
-def measure_limits(kind: DeviceKind) -> Limits:
-    """Measure bandwidth and rate of the default device.
-
-    On a CPU MLX copies on one core; the product of a vector with a matrix reads on all of them.
-    """
-    columns, side = (1 << 16, 2048) if kind == "cpu" else (1 << 18, 4096)
-    a, v, b = mx.random.normal((1024, columns)), mx.random.normal((1, 1024)), mx.random.normal((side, side))
-    fence(a, v, b)
-    copy, read, product = (
-        min(_time(run, perf_counter)[0] for _ in range(6))
-        for run in (lambda: fence(a + 1.0), lambda: fence(v @ a), lambda: fence(b @ b))
-    )
-    return Limits(1e3 * max(2 * a.nbytes / copy, a.nbytes / read), 1e3 * 2 * side**3 / product)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import mlx.core as mx
 import psutil
 
 from core.compute.bench.cases import CASES, CORNERS, DEVICE_COPIES, HOST_COPIES, Bed, Case, Setting
-from core.compute.bench.contest import REST_S, Allowance, Clock, Limits, Samples, measure, measure_limits, rows
+from core.compute.bench.contest import REST_S, Allowance, Clock, Samples, measure, rows
 from core.compute.bench.peers import Peers, thread_counts, versions
+from core.compute.limits import Limits, measure_limits
 from core.compute.vectors import Poll, Report
 from core.errors import UserError
 from core.statistics import median
