@@ -125,13 +125,13 @@ def _disagreement(watched: list[_Watched]) -> float | None:
     base, *others = (w.first for w in watched)
     if base is None or not others:
         return None
-    worst = 0.0
+    worst = [0.0]
     for other in others:
         assert other is not None
         for a, b in zip(base, other, strict=True):
             scale = float(np.abs(a).max(initial=0.0)) or 1.0
-            worst = max(worst, float(np.abs(a - b).max(initial=0.0)) / scale)
-    return worst
+            worst.append(float(np.abs(a - b).max(initial=0.0)) / scale)
+    return float(np.max(worst))  # NaN, where there is any
 
 
 def _void(error: float | None, trial: Trial) -> str | None:
