@@ -25,7 +25,6 @@ from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
 from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
-from core.compute.timing import fence
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
 
@@ -376,10 +375,9 @@ class HalfSearch:
         else:
             order, error, numbers, settled = joined.order, joined.error, joined.numbers, joined.settled
         left_out = joined.left_out
-        first, at = order[:, :k], numbers[:, :k]
-        fence(first, at, settled)
-        rows = self._vectors.file_rows(np.array(at).astype(np.int64))
-        doubtful = np.flatnonzero(np.array(settled) == 0)
+        first, at, done = _fetched(order[:, :k], numbers[:, :k], settled)
+        rows = self._vectors.file_rows(at)
+        doubtful = np.flatnonzero(~done)
         near = None
         if doubtful.size:
             chosen = mx.array(doubtful.astype(np.uint32))
@@ -389,7 +387,7 @@ class HalfSearch:
             scale, offset = unit[doubtful], constant[doubtful]
             beyond = np.array(left_out[chosen]).astype(np.float64) * scale[:, 0] + offset[:, 0]
             near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
-        return np.array(first) * unit + constant, rows, doubtful, near
+        return first * unit + constant, rows, doubtful, near
 
     def _search_chunk(
         self, q: mx.array, shift_products: mx.array, own: Ids, chunk: Chunk, wanted: int, k: int, mode: Mode
@@ -443,6 +441,14 @@ class HalfSearch:
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))[:, None]
         unit: Doubles = np.divide(1.0, lengths, out=zero, where=lengths > 0)
         return _Prepared(q32, products32, one, unit)
+
+
+def _fetched(order: mx.array, numbers: mx.array, settled: mx.array) -> tuple[Floats, Ids, NDArray[np.bool_]]:
+    """Order and numbers (q, k), and what is settled (q,), on the host: as bits of one array, for each one costs a round trip."""
+    columns = [order, numbers.astype(mx.uint32).view(mx.float32), settled[:, None].astype(mx.uint32).view(mx.float32)]
+    host = np.array(mx.concatenate(columns, axis=1))
+    k = order.shape[1]
+    return host[:, :k], host[:, k : 2 * k].view(np.uint32).astype(np.int64), host[:, 2 * k].view(np.uint32) != 0
 
 
 def _joined(found: list[Candidates]) -> Candidates:

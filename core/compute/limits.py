@@ -13,6 +13,9 @@ from core.compute.vectors import Poll, no_poll
 from core.types import DeviceKind
 
 REPEATS = 6
+# Columns of an array of 1024 rows that is copied, and the side of matrices that are multiplied: so large that launching counts
+# for nothing, and on a CPU so small that none keeps more urgent work waiting for long.
+SIZES: dict[DeviceKind, tuple[int, int]] = {"cpu": (1 << 16, 1024), "metal": (1 << 18, 4096), "cuda": (1 << 20, 8192)}
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def measure_limits(kind: DeviceKind, give_way: Poll = no_poll) -> Limits:
 
     On a CPU MLX copies on one core; the product of a vector with a matrix reads on all of them.
     """
-    columns, side = (1 << 16, 1024) if kind == "cpu" else (1 << 18, 4096)
+    columns, side = SIZES[kind]
     a, v, b = mx.random.normal((1024, columns)), mx.random.normal((1, 1024)), mx.random.normal((side, side))
     fence(a, v, b)
 

@@ -17,6 +17,8 @@ from core.types import Timing
 FEWEST_ROUNDS, LOOK_EVERY = 15, 5
 # Calls of each way that do not count, after the first: memory is mapped, caches are filled, clocks have risen.
 WARM_UPS = 2
+# They end early when they have taken this share of the time for the rounds.
+WARM_UP_SHARE = 0.2
 # Other work that took longer than this within a run leaves caches cold: the next call does not count.
 DISTURBED_S = 1e-3
 
@@ -51,7 +53,7 @@ class Rule:
     """When enough has been measured."""
 
     rounds: int = 200  # at most
-    seconds: float = 10.0  # at most, warm-ups and first calls counted
+    seconds: float = 10.0  # at most, for the rounds; first calls and warm-ups take what they take
     width: float = WIDTH  # of the interval of each ratio to the first way, as a share of the ratio
 
 
@@ -62,22 +64,23 @@ def interleave(
     clock: Clock = perf_counter,
     shuffled: random.Random | None = None,
 ) -> Iterator[None]:
-    """Fill the runners' figures; yields after every round, the warm-ups being the first.
+    """Fill the runners' figures; yields after the first calls, and after every round.
 
     `give_way` is called before each run and lets more urgent work go first, outside the times taken here.
     """
     order = shuffled or random.Random()  # noqa: S311 the order of runs is no secret
-    end = clock() + rule.seconds
     for runner in runners:
         give_way()
         timing = runner.call()
         runner.first_ms = timing.ms if timing.first or timing.traces else None
+    yield
+    start = clock()
     for _ in range(WARM_UPS):
         for runner in runners:
             give_way()
-            if clock() < end:
+            if clock() - start < WARM_UP_SHARE * rule.seconds:
                 runner.call()
-    yield
+    end = clock() + rule.seconds
     for number in range(1, rule.rounds + 1):
         for runner in order.sample(list(runners), len(runners)):
             before = clock()
