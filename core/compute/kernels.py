@@ -115,10 +115,15 @@ def available(kind: DeviceKind) -> bool:
     return (kind == "metal" and mx.metal.is_available()) or (kind == "cuda" and mx.cuda.is_available())
 
 
-def require() -> DeviceKind:
-    """The kind of this thread's default device. Raises UserError if custom kernels do not run on it."""
+def current() -> DeviceKind:
+    """The kind of this thread's default device."""
     on_cpu = mx.default_device() == mx.Device(mx.cpu)
-    kind: DeviceKind = "cpu" if on_cpu else "metal" if mx.metal.is_available() else "cuda"
+    return "cpu" if on_cpu else "metal" if mx.metal.is_available() else "cuda"
+
+
+def require() -> DeviceKind:
+    """As `current`. Raises UserError if custom kernels do not run there."""
+    kind = current()
     if not available(kind):
         raise UserError("There is no custom kernel for the SVD step on this device; run it without use_kernel.")
     return kind
