@@ -19,7 +19,7 @@ from core.types import DeviceKind
 from tests.core.kernel_backend import KINDS, Backend, Change, Fault, needs_shim, on_gpu, running_on, running_on_gpu
 
 # Small tiles, so that small matrices have many, and full-sized ones. Two of them in bands of rows.
-TILINGS = [
+TILINGS: list[Tiling | OnePass] = [
     Tiling(cols=4, bands=1, per_thread=1, lanes=4, depth=4),
     Tiling(cols=8, bands=3, per_thread=2, lanes=4, depth=5),
     Tiling(cols=16, bands=5, per_thread=4),
