@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.compute import kernels, krylov
 from core.compute.compilation import pair
 from core.compute.krylov import Doubles, Pairs, on_cpu
-from core.compute.orthonormal import TINY, orthonormal, unit_columns
+from core.compute.orthonormal import TINY, Way, orthonormal, unit_columns, usual
 from core.compute.timing import fence
 from core.compute.vectors import Poll, no_poll
 from core.types import Mode
@@ -33,6 +33,8 @@ SAMPLE_ITERATIONS = 3
 ENOUGH = 4  # rows in the sample, times the columns
 # Random directions mixed into that start, so that what the sample lacks is found all the same.
 MIXED = 0.03
+# A product along the rows of A whose result is small is cut into so many on a GPU.
+PARTS = 256
 # What a combination of blocks may lack of a unit vector, for the same combination of images to be its image.
 UNTOLD = 1e-10
 
@@ -64,7 +66,7 @@ def topk_svd(
     be measured faster first. Raises ValueError for a k outside 1 to min(m, n) and for NaN or infinity in A, UserError where
     `use_kernel` asks for kernels that this device has not.
     """
-    _, factors, _ = _found(a, k, iters, use_kernel, "compiled" if use_compile else "eager", no_poll, MAX_ROUNDS, None)
+    _, factors, _ = _found(a, k, iters, use_kernel, "compiled" if use_compile else "eager")
     return factors
 
 
@@ -76,41 +78,43 @@ def truncated_svd(
     mode: Mode = "compiled",
     poll: Poll = no_poll,
     max_rounds: int = MAX_ROUNDS,
-    products: bool | None = None,
+    way: Way | None = None,
+    tolerance: float | None = None,
 ) -> Triplets:
     """As `topk_svd`, with the residual reached, the variance explained and the iterations it took, about `max_rounds` times
     `iters` at most.
 
-    `products` makes blocks orthonormal by products alone instead of QR; by default on a GPU.
+    `way` is how blocks are made orthonormal, by default as is usual on the device; `tolerance` the residual at which it stops, by
+    default what the precision allows.
     """
-    matrix, (u, s, vt), pairs = _found(a, k, iters, use_kernel, mode, poll, max_rounds, products)
+    matrix, (u, s, vt), pairs = _found(a, k, iters, use_kernel, mode, poll, max_rounds, way, tolerance)
     values, whole = np.square(np.array(s, np.float64)), _square_sum(matrix)
     explained = values / whole if whole > 0 else np.zeros(k)
     return Triplets(u, s, vt, pairs.residual, mx.array(explained, dtype=s.dtype), pairs.steps)
 
 
 @pair
-def iterate(a: mx.array, v: mx.array, *, iters: int, use_kernel: bool = False, products: bool | None = None) -> mx.array:
+def iterate(a: mx.array, v: mx.array, *, iters: int, use_kernel: bool = False, way: Way | None = None) -> mx.array:
     """`iters` steps of subspace iteration on V (n, p): Z = Aᵀ(A·V), by plain products or custom kernels, orthonormalised."""
-    by_products = not on_cpu() if products is None else products
+    way = way or usual(*v.shape)
     for _ in range(iters):
-        v = orthonormal(kernels.z_step(a, v) if use_kernel else _back(a, _image(a, v)), by_products)
+        v = orthonormal(_images(a, v, use_kernel)[1], way)
     return v
 
 
 @pair
 def advance(
-    a: mx.array, window: mx.array, block: mx.array, *, use_kernel: bool, products: bool
+    a: mx.array, window: mx.array, block: mx.array, *, use_kernel: bool, way: Way
 ) -> tuple[mx.array, mx.array, mx.array, mx.array]:
-    """One step of block Lanczos: V (n, p), what `block` adds to `window` (n, c), made orthonormal; Z = Aᵀ(A·V); and the window
-    moved on by a block, zeros or the oldest columns falling out in front, so that its shape stays and one trace serves all steps.
-    Last (A·V)ᵀ, (p, m), which custom kernels leave empty.
+    """One step of block Lanczos: V (n, p), what `block` adds to `window` (n, c), made orthonormal; Z = Aᵀ(A·V); the window moved
+    on by a block, zeros or the oldest columns falling out in front, so that its shape stays and one trace serves all steps; and
+    (A·V)ᵀ, (p, m).
     """
     v = unit_columns(block)
-    v = unit_columns(v - window @ (window.T @ v))
-    v = orthonormal(v - window @ (window.T @ v), products)
-    image = mx.zeros((v.shape[1], 0), a.dtype) if use_kernel else _image(a, v)
-    z = kernels.z_step(a, v) if use_kernel else _back(a, image)
+    for _ in range(2):  # see core.compute.krylov.completed
+        v = v - window @ (window.T @ v)
+    v = orthonormal(v, way)
+    image, z = _images(a, v, use_kernel)
     return v, z, mx.concatenate([window[:, v.shape[1] :], v], axis=1), image
 
 
@@ -133,7 +137,19 @@ def cosines(image: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     """
     lengths = mx.linalg.norm(image, axis=1)
     unit = image / mx.maximum(lengths, TINY)[:, None]
-    return unit, lengths, unit @ unit.T
+    return unit, lengths, _gram(unit)
+
+
+def _gram(rows: mx.array) -> mx.array:
+    """B·Bᵀ, (p, p), of B (p, m). A GPU gives a product of so few results to a few of its cores: it is cut up along m."""
+    p, m = rows.shape
+    part = m // PARTS
+    if on_cpu() or part < p:
+        return rows @ rows.T
+    cut = rows[:, : PARTS * part].reshape(p, PARTS, part).transpose(1, 0, 2)
+    whole = (cut @ cut.transpose(0, 2, 1)).sum(axis=0)
+    rest = rows[:, PARTS * part :]
+    return whole + rest @ rest.T if rest.size else whole
 
 
 def mixed(likely: Doubles, block: Doubles) -> Doubles:
@@ -157,8 +173,25 @@ def _back(a: mx.array, image: mx.array) -> mx.array:
     return (image @ a).T if on_cpu() else a.T @ image.T
 
 
+def _images(a: mx.array, v: mx.array, use_kernel: bool) -> tuple[mx.array, mx.array]:
+    """(A·V)ᵀ, (p, m), and Aᵀ(A·V), (n, p)."""
+    if use_kernel:
+        b, z = kernels.images(a, v)
+        return b.T, z
+    image = _image(a, v)
+    return image, _back(a, image)
+
+
 def _found(
-    a: mx.array | ArrayLike, k: int, iters: int, use_kernel: bool, mode: Mode, poll: Poll, max_rounds: int, products: bool | None
+    a: mx.array | ArrayLike,
+    k: int,
+    iters: int,
+    use_kernel: bool,
+    mode: Mode,
+    poll: Poll = no_poll,
+    max_rounds: int = MAX_ROUNDS,
+    way: Way | None = None,
+    tolerance: float | None = None,
 ) -> tuple[mx.array, tuple[mx.array, mx.array, mx.array], Pairs]:
     """A as computed with; U, S, Vᵀ; and the pairs of AᵀA, or AAᵀ if that is smaller, that they come from."""
     matrix = _as_matrix(a)
@@ -167,13 +200,15 @@ def _found(
         raise ValueError(f"k must be from 1 to {min(m, n)} for a matrix of shape {(m, n)}, not {k}")
     if use_kernel:
         kernels.require()
-    how: dict[str, Any] = {"use_kernel": use_kernel, "products": not on_cpu() if products is None else products}
     tall = matrix if m >= n else matrix.T
+    how: dict[str, Any] = {"use_kernel": use_kernel, "way": way or usual(min(m, n), krylov.width(k, min(m, n)))}
     if use_kernel:
         tall = mx.contiguous(tall)  # once, or the kernels would copy a transposed view at every step
     sequence = _Sequence(tall, mode, poll, how)
-    pairs = krylov.leading(sequence.expand, _start(tall, k, mode, how), k, TOLERANCE[matrix.dtype], iters, iters * max_rounds)
-    u, s, v = _rayleigh_ritz(sequence.image(pairs.vectors), pairs.vectors, k, mode)
+    enough = TOLERANCE[matrix.dtype] if tolerance is None else tolerance
+    pairs = krylov.leading(sequence.expand, _start(tall, k, mode, how), k, enough, iters, iters * max_rounds)
+    vectors = pairs.vectors[:, : k + krylov.SPARE]
+    u, s, v = _rayleigh_ritz(sequence.image(vectors), vectors, k, mode)
     return matrix, (u, s, v.T) if m >= n else (v, s, u.T), pairs
 
 
@@ -219,7 +254,7 @@ class _Sequence:
         if not np.isfinite(images).all():
             raise ValueError("the matrix holds NaN or infinity, or values whose squares do")
         self._blocks.append(blocks)
-        if self.how["use_kernel"] or len(self._images) * p > n // 2:
+        if len(self._images) * p > n // 2:
             self._blocks.clear()
             self._images.clear()
         return blocks, images

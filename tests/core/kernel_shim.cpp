@@ -129,6 +129,7 @@ struct Input {
     return poison<T>();
   }
   Place<T> operator+(size_t at) const { return {data, size, at}; }
+  explicit operator size_t() const { return 0; }  // its address, as aligned as MLX's arrays are
 };
 
 template <class T>

@@ -12,17 +12,21 @@ import pytest
 from numpy.typing import NDArray
 
 from core.compute import kernels
-from core.compute.kernels import Tiling, tiling, z_step
-from core.compute.svd import iterate, topk_svd
+from core.compute.kernels import OnePass, Tiling, images, one_pass, tiling, z_step
+from core.compute.svd import iterate, topk_svd, truncated_svd
 from core.errors import UserError
 from core.types import DeviceKind
 from tests.core.kernel_backend import KINDS, Backend, Change, Fault, needs_shim, on_gpu, running_on, running_on_gpu
 
 # Small tiles, so that small matrices have many, and full-sized ones. Two of them in bands of rows.
-TILINGS = [
+TILINGS: list[Tiling | OnePass] = [
     Tiling(cols=4, bands=1, per_thread=1, lanes=4, depth=4),
     Tiling(cols=8, bands=3, per_thread=2, lanes=4, depth=5),
     Tiling(cols=16, bands=5, per_thread=4),
+    OnePass(cols=16, threads=32, per_thread=1, rows=2, bands=3, ahead=1),
+    OnePass(cols=32, threads=32, per_thread=2, rows=1, bands=1, ahead=2),
+    OnePass(cols=8, threads=96, per_thread=1, rows=4, bands=5),
+    OnePass(cols=4, threads=32, per_thread=1, rows=8, bands=2, ahead=1),
 ]
 SIZES = [
     (1, 1, 1),
@@ -33,6 +37,7 @@ SIZES = [
     (37, 1, 5),
     (37, 29, 11),
     (150, 13, 18),
+    (41, 32, 35),
 ]
 
 Doubles = NDArray[np.float64]
@@ -57,13 +62,14 @@ def whole_numbers(m: int, n: int, p: int, seed: int = 0) -> tuple[Doubles, Doubl
     return random.integers(-4, 5, (m, n)).astype(np.float64), random.integers(-4, 5, (n, p)).astype(np.float64)
 
 
-def assert_exact(m: int, n: int, p: int, how: Tiling | None = None) -> None:
+def assert_exact(m: int, n: int, p: int, how: Tiling | OnePass | None = None) -> None:
     a, v = whole_numbers(m, n, p)
-    z = np.array(z_step(mx.array(a, mx.float32), mx.array(v, mx.float32), how))
-    np.testing.assert_array_equal(z, a.T @ (a @ v))
+    b, z = images(mx.array(a, mx.float32), mx.array(v, mx.float32), how)
+    np.testing.assert_array_equal(np.array(b), a @ v)
+    np.testing.assert_array_equal(np.array(z), a.T @ (a @ v))
 
 
-def assert_close(m: int, n: int, p: int, how: Tiling | None = None) -> None:
+def assert_close(m: int, n: int, p: int, how: Tiling | OnePass | None = None) -> None:
     """Within what m + n roundings in float32 can add up to."""
     random = np.random.default_rng(1)
     a, v = random.normal(size=(m, n)).astype(np.float32), random.normal(size=(n, p)).astype(np.float32)
@@ -96,11 +102,12 @@ def test_a_view_that_is_not_contiguous_is_taken(backend: Backend) -> None:
 
 
 @needs_shim
-@pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60), (150, 70)])
 def test_an_svd_with_kernels_equals_one_without(backend: Backend, shape: tuple[int, int]) -> None:
     a = np.random.default_rng(2).normal(size=shape).astype(np.float32)
     plain = topk_svd(a, 3, use_compile=False)
-    for one, other in zip(topk_svd(a, 3, use_kernel=True, use_compile=False), plain, strict=True):
+    found = truncated_svd(a, 3, use_kernel=True, mode="eager", way="kernel")
+    for one, other in zip((found.u, found.s, found.vt), plain, strict=True):
         np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-4)
 
 
@@ -135,16 +142,80 @@ WRONG_BODIES: list[Change] = [
 ]
 
 
+# Of one pass over A.
+WRONG_PASSES: list[Change] = [
+    ("BARRIER();  // the tile has come", "//"),
+    ("BARRIER();  // shared memory is zero", ""),
+    ("TILES = AHEAD + 3", "TILES = AHEAD + 2"),
+    ("(TILES - 2) * TILE;", "(TILES - 1) * TILE;"),
+    ("row < n && col < p ? v[", "col < p ? v["),
+    ("row < n && col + 3 < p ? v[", "row < n ? v["),
+    ("row < end && k + 1 < n ? a[", "row < end ? a["),
+    ("row < end && k < n ? a[", "k < n ? a["),
+    ("row < end && k + 3 < n ? a[", "row <= end && k + 3 < n ? a["),
+    ("(m + GROUPS_X - 1) / GROUPS_X", "m / GROUPS_X"),
+    ("begin + height < m ? begin + height : m", "begin + height"),
+    ("(end - begin + ROWS - 1) / ROWS + 2", "(end - begin + ROWS - 1) / ROWS + 1"),
+    ("j ^ side % ROWS", "j"),
+    ("by = ROWS / 2; by > 0", "by = ROWS / 2; by > 1"),
+    ("by = ROWS; by < SIDE", "by = 2 * ROWS; by < SIDE"),
+    ("step > 0 && row < end && to < p", "step > 0 && to < p"),
+    ("step > 0 && row < end && to < p", "step > 0 && row < end"),
+    ("step > 0 && row < end && to < p", "row < end && to < p"),
+    ("const int now = step % 2", "const int now = 0"),
+]
+
+
 @needs_shim
-@pytest.mark.parametrize(("backend", "change"), [*NO_BARRIERS, *(("cuda", c) for c in WRONG_BODIES)], indirect=["backend"])
-def test_a_planted_bug_is_found(backend: Backend, change: Change) -> None:
-    how = TILINGS[1]
+@pytest.mark.parametrize(
+    ("backend", "how", "change"),
+    [
+        *((kind, how, change) for kind, change in NO_BARRIERS for how in (TILINGS[1], TILINGS[3])),
+        *(("cuda", TILINGS[1], change) for change in WRONG_BODIES),
+        *(("cuda", TILINGS[3], change) for change in WRONG_PASSES),
+    ],
+    indirect=["backend"],
+)
+def test_a_planted_bug_is_found(backend: Backend, how: Tiling | OnePass, change: Change) -> None:
     assert_exact(37, 29, 11, how)  # right as it stands
     kernels._kernel.cache_clear()
     backend.change = change
     with pytest.raises((Fault, AssertionError)) as found:
         assert_exact(37, 29, 11, how)
     assert "error:" not in str(found.value)  # it did compile
+
+
+@needs_shim
+@pytest.mark.parametrize("backend", ["cuda"], indirect=True)
+@pytest.mark.parametrize("change", [("a, first + k, row < end", "a, first + k, true"), ("if (k < n) COPY", "COPY")])
+def test_a_planted_bug_is_found_in_wide_loads(backend: Backend, change: Change) -> None:
+    assert_exact(37, 28, 11, TILINGS[3])
+    kernels._kernel.cache_clear()
+    backend.change = change
+    with pytest.raises((Fault, AssertionError)) as found:
+        assert_exact(37, 28, 11, TILINGS[3])
+    assert "error:" not in str(found.value)
+
+
+def test_one_pass_refuses_what_it_does_not_reach_over() -> None:
+    with pytest.raises(ValueError, match="32 columns, not 33"):
+        images(mx.zeros((5, 33)), mx.zeros((33, 2)), TILINGS[3])
+
+
+@pytest.mark.parametrize("m", [1, 63, 512, 10_000, 1_000_000, 200_000_000])
+@pytest.mark.parametrize("n", [1, 3, 60, 128, 256, 300, 768, 769, kernels.WIDEST])
+@pytest.mark.parametrize("p", [1, 5, 12, 16, 33, 500])
+def test_one_pass_keeps_within_what_a_gpu_has(m: int, n: int, p: int) -> None:
+    how = one_pass(m, n, p)
+    warps = how.threads // 32
+    assert n <= how.width
+    assert 2 * how.per_thread * 16 * how.threads <= 1 << 15  # registers that hold V and Z, half of a multiprocessor's
+    assert how.per_thread <= 6
+    assert 1 <= how.rows <= 128 // how.cols  # a warp's threads along a row
+    assert how.rows * how.cols <= how.threads
+    shared = 4 * ((how.ahead + 3) * how.rows * how.width + 2 * (warps + 1) * how.rows * how.cols)
+    assert shared <= 49152
+    assert 1 <= how.bands <= m
 
 
 @pytest.mark.parametrize("m", [1, 63, 512, 10_000, 1_000_000, 200_000_000])
@@ -202,12 +273,20 @@ def gpu() -> Iterator[None]:
 
 
 @on_gpu
-@pytest.mark.parametrize(("m", "n", "p"), [*SIZES, (100_003, 257, 21)])
+@pytest.mark.parametrize(("m", "n", "p"), [*SIZES, (100_003, 257, 21), (50_001, 768, 16), (9_999, 1024, 33)])
 def test_the_gpu_computes_z(gpu: None, m: int, n: int, p: int) -> None:
     assert_exact(m, n, p)
     assert_close(m, n, p)
     for how in TILINGS:
-        assert_exact(m, n, p, how)
+        if isinstance(how, Tiling) or n <= how.width:
+            assert_exact(m, n, p, how)
+
+
+@on_gpu
+def test_the_gpu_takes_a_view_that_wide_loads_would_not(gpu: None) -> None:
+    a, v = whole_numbers(300, 32, 16)
+    view = mx.array(np.append(0.0, a), mx.float32)[1:].reshape(a.shape)
+    np.testing.assert_array_equal(np.array(z_step(view, mx.array(v, mx.float32))), a.T @ (a @ v))
 
 
 @on_gpu

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.compute.krylov import random_block
+from core.compute.orthonormal import Way
 from core.compute.svd import Triplets, iterate, topk_svd, truncated_svd
 from core.errors import Cancelled, UserError
 from core.types import MODES, Mode
@@ -21,8 +22,8 @@ Factors = tuple[Doubles, Doubles, Doubles]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-10}
 
 every_dtype = pytest.mark.parametrize("dtype", TOLERANCE)
-# Orthonormal by QR, as on a CPU, and by products alone, as on a GPU.
-every_way = pytest.mark.parametrize("products", [False, True], ids=["qr", "products"])
+# Orthonormal by QR, as on a CPU, and by products alone, as on a GPU; test_kernels.py has the kernel.
+every_way = pytest.mark.parametrize("way", ["qr", "products"])
 every_shape = pytest.mark.parametrize(("m", "n"), [(300, 40), (40, 300), (64, 64), (500, 3), (3, 500), (1, 20), (20, 1), (1, 1)])
 
 
@@ -40,7 +41,7 @@ def decaying(m: int, n: int, ratio: float = 0.9) -> Doubles:
 
 
 def factors(a: Any, k: int, **options: Any) -> Factors:
-    if "products" in options:
+    if "way" in options:
         found = truncated_svd(a, k, **options)
         u, s, vt = found.u, found.s, found.vt
     else:
@@ -67,21 +68,21 @@ def assert_leading(a: Doubles, found: Factors, k: int, tolerance: float) -> None
 @every_shape
 @every_way
 @pytest.mark.parametrize("mode", MODES)
-def test_the_leading_triplets_of_any_shape_are_found(m: int, n: int, dtype: Any, mode: Mode, products: bool) -> None:
+def test_the_leading_triplets_of_any_shape_are_found(m: int, n: int, dtype: Any, mode: Mode, way: Way) -> None:
     a = decaying(m, n).astype(dtype)
     for k in {1, min(m, n, 5), min(m, n)}:
         if k == min(m, n) and k > 5 and dtype is np.float32:
             continue  # the last values, below the rounding of the first, have a test of their own
-        found = factors(a, k, mode=mode, products=products)
+        found = factors(a, k, mode=mode, way=way)
         assert_leading(a.astype(np.float64), found, k, TOLERANCE[dtype])
 
 
 @every_dtype
 @every_way
 @pytest.mark.parametrize("n", [40, 150])
-def test_values_of_a_decaying_spectrum_are_right_each_to_its_own_size(dtype: Any, products: bool, n: int) -> None:
+def test_values_of_a_decaying_spectrum_are_right_each_to_its_own_size(dtype: Any, way: Way, n: int) -> None:
     a = with_values(400, n, np.geomspace(1.0, 0.05, n))
-    _, s, _ = factors(a.astype(dtype), 15, products=products)
+    _, s, _ = factors(a.astype(dtype), 15, way=way)
     exact = np.linalg.svd(a.astype(dtype).astype(np.float64), compute_uv=False)[:15]
     np.testing.assert_allclose(s, exact, rtol=TOLERANCE[dtype])
 
@@ -97,9 +98,9 @@ def test_all_triplets_rebuild_the_matrix(m: int, n: int, dtype: Any) -> None:
 @every_dtype
 @every_way
 @pytest.mark.parametrize(("m", "n"), [(200, 50), (50, 200), (400, 300)])
-def test_a_matrix_of_lower_rank_is_rebuilt_and_its_null_values_vanish(m: int, n: int, dtype: Any, products: bool) -> None:
+def test_a_matrix_of_lower_rank_is_rebuilt_and_its_null_values_vanish(m: int, n: int, dtype: Any, way: Way) -> None:
     a = with_values(m, n, np.array([5.0, 3.0, 2.0])).astype(dtype)
-    u, s, vt = factors(a, 10, products=products)
+    u, s, vt = factors(a, 10, way=way)
     tolerance = TOLERANCE[dtype]
     np.testing.assert_allclose(s[:3], [5, 3, 2], rtol=tolerance)
     # A value is the root of an eigenvalue, of which rounding leaves its own size.
@@ -118,10 +119,10 @@ def test_a_matrix_of_lower_rank_is_rebuilt_and_its_null_values_vanish(m: int, n:
 @every_way
 @pytest.mark.parametrize("n", [30, 300])
 @pytest.mark.parametrize("values", [[4, 4, 4, 4, 4, 4], [4, 4, 4, 1, 1, 1], [9, 4, 4, 4, 4, 1]])
-def test_tied_values_span_the_right_space(values: list[float], dtype: Any, n: int, products: bool) -> None:
+def test_tied_values_span_the_right_space(values: list[float], dtype: Any, n: int, way: Way) -> None:
     """Single vectors are not determined; what they span is."""
     a = with_values(400, n, np.array(values, np.float64)).astype(dtype)
-    found = factors(a, 6, products=products)
+    found = factors(a, 6, way=way)
     assert_leading(a.astype(np.float64), found, 6, TOLERANCE[dtype])
 
 
@@ -148,8 +149,8 @@ def test_a_flat_spectrum_gives_values_within_its_range() -> None:
 @every_dtype
 @every_way
 @pytest.mark.parametrize("shape", [(20, 6), (6, 20), (300, 200)])
-def test_a_zero_matrix_has_zero_values_and_no_nan(shape: tuple[int, int], dtype: Any, products: bool) -> None:
-    u, s, vt = factors(np.zeros(shape, dtype), 4, products=products)
+def test_a_zero_matrix_has_zero_values_and_no_nan(shape: tuple[int, int], dtype: Any, way: Way) -> None:
+    u, s, vt = factors(np.zeros(shape, dtype), 4, way=way)
     np.testing.assert_array_equal(s, np.zeros(4))
     assert np.isfinite(u).all()
     assert np.isfinite(vt).all()
@@ -168,9 +169,9 @@ def test_the_result_scales_with_the_matrix(scale: float) -> None:
 @every_dtype
 @every_way
 @pytest.mark.parametrize("n", [30, 120])
-def test_eager_equals_compiled(dtype: Any, products: bool, n: int) -> None:
+def test_eager_equals_compiled(dtype: Any, way: Way, n: int) -> None:
     a = decaying(200, n).astype(dtype)
-    eager, compiled = (factors(a, 6, mode=mode, products=products) for mode in MODES)
+    eager, compiled = (factors(a, 6, mode=mode, way=way) for mode in MODES)
     for one, other in zip(eager, compiled, strict=True):
         np.testing.assert_allclose(one, other, atol=TOLERANCE[dtype])
 
@@ -226,9 +227,9 @@ def residual(a: Doubles, found: Triplets) -> float:
 
 @every_way
 @pytest.mark.parametrize(("m", "n"), [(200, 40), (40, 200), (500, 300)])
-def test_the_residual_told_is_the_residual_reached(m: int, n: int, products: bool) -> None:
+def test_the_residual_told_is_the_residual_reached(m: int, n: int, way: Way) -> None:
     a = decaying(m, n)
-    found = truncated_svd(a, 5, products=products)
+    found = truncated_svd(a, 5, way=way)
     assert found.residual <= 1e-13
     assert residual(a if m >= n else a.T, found if m >= n else flipped(found)) <= 1e-12
 
@@ -255,6 +256,15 @@ def test_shares_of_the_variance_are_those_of_the_whole(m: int, n: int, dtype: An
     np.testing.assert_allclose(explained, exact[:4] / exact.sum(), rtol=TOLERANCE[dtype])
 
 
+def test_it_stops_at_the_residual_that_is_asked_for() -> None:
+    a = with_values(500, 300, np.geomspace(1, 1e-3, 300))
+    found = [truncated_svd(a, 3, tolerance=tolerance) for tolerance in (1e-2, 1e-4, 1e-8)]
+    assert [f.iterations for f in found] == sorted({f.iterations for f in found})
+    for wanted, result in zip((1e-2, 1e-4, 1e-8), found, strict=True):
+        assert result.residual <= wanted
+        assert residual(a, result) <= wanted
+
+
 def test_more_steps_between_tests_give_the_same() -> None:
     a = with_values(500, 300, np.geomspace(1, 1e-3, 300))
     for iters in (1, 2, 5, 100):
@@ -262,27 +272,27 @@ def test_more_steps_between_tests_give_the_same() -> None:
 
 
 @every_way
-def test_directions_that_a_sample_of_the_rows_lacks_are_found(products: bool) -> None:
+def test_directions_that_a_sample_of_the_rows_lacks_are_found(way: Way) -> None:
     """The start is made from one row in 16; what the other rows hold alone must come out all the same."""
     rows, n = 16 * 4 * 100, 100
     a = np.zeros((rows, n))
     a[np.arange(rows), np.arange(rows) % n] = np.where(np.arange(rows) % 16 == 0, 1.0, 3.0)
     a[::16, 1:] = 0.0
     a[1, 7], a[2, 8] = 50.0, 40.0
-    found = factors(a, 3, products=products)
+    found = factors(a, 3, way=way)
     assert_leading(a, found, 3, 1e-10)
 
 
 @every_way
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_subspace_iteration_nears_the_leading_space(products: bool, dtype: Any) -> None:
+def test_subspace_iteration_nears_the_leading_space(way: Way, dtype: Any) -> None:
     a = with_values(120, 60, np.power(0.5, np.arange(60.0))).astype(dtype)
     kind = mx.float32 if dtype is np.float32 else mx.float64
     v = mx.array(random_block(60, 8), kind)
     _, _, vt = np.linalg.svd(a.astype(np.float64))
     last = np.inf
     for iters in (1, 3, 6):
-        q = np.array(iterate("eager", mx.array(a, kind), v, iters=iters, products=products), np.float64)
+        q = np.array(iterate("eager", mx.array(a, kind), v, iters=iters, way=way), np.float64)
         np.testing.assert_allclose(q.T @ q, np.eye(8), atol=1e-4)
         angle = float(np.linalg.norm(vt[:2] - (vt[:2] @ q) @ q.T))
         assert angle < max(last / 10, 1e-5)
