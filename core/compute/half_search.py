@@ -13,6 +13,7 @@ the shifted row (inner_product), minus the cosine times the query's length (cosi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
 from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
+from core.compute.timing import Stopwatch
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
 
@@ -323,7 +325,9 @@ class HalfSearch:
             "shift_length": float(np.linalg.norm(vectors.shift.astype(np.float64))),
         }
 
-    def search(self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report) -> HalfFound:
+    def search(
+        self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> HalfFound:
         """The k nearest rows of queries `raw` (q, d); `own` (q,) are rows of the file to leave out, or -1."""
         prepared = self._prepare(raw)
         numbers = np.where(own < 0, -1, self._vectors.numbers(own))
@@ -332,19 +336,21 @@ class HalfSearch:
         wanted = -(-(k + 1 + max(48, k // 2)) // 16) * 16
         step = self._batch(wanted)
         batches = [slice(start, start + step) for start in range(0, len(raw), step)]
-        arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
+        with watch.stage("transfer"):
+            arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
         found: list[list[Candidates]] = [[] for _ in batches]
         bytes_read = 0
         # Every chunk serves all batches before the next: where vectors stream, to read it is what costs.
-        for chunk in self._vectors.chunks(poll, report):
+        for chunk in coming(self._vectors, poll, report, watch):
             for batch, queries in zip(found, arrays, strict=True):
                 poll()
-                batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
-                if len(batches) > 1 or not self._vectors.resident:
-                    mx.eval(*batch[-1].arrays)
+                with watch.stage("search on the device"):
+                    batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
+                    if len(batches) > 1 or not self._vectors.resident:
+                        mx.eval(*batch[-1].arrays)
                 bytes_read += chunk.scanned_bytes
         parts = [
-            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part])
+            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part], watch)
             for batch, part in zip(found, batches, strict=True)
         ]
         order, rows = (np.concatenate([p[i] for p in parts]) for i in range(2))
@@ -365,28 +371,32 @@ class HalfSearch:
         return max(1, min(scores, vectors.working_bytes // (12 * vectors.dims * wanted)))
 
     def _settle(
-        self, found: list[Candidates], k: int, mode: Mode, constant: Doubles, unit: Doubles
+        self, found: list[Candidates], k: int, mode: Mode, constant: Doubles, unit: Doubles, watch: Stopwatch
     ) -> tuple[Doubles, Ids, Ids, Near | None]:
         """Of a batch: order and rows (q, k), which queries are in doubt, and their candidates."""
-        joined = found[0] if len(found) == 1 else _joined(found)
-        if joined.settled is None:
-            sorted_and_settled = settle(mode, joined.order, joined.error, joined.numbers, joined.left_out, k=k)
-            order, error, numbers, settled = sorted_and_settled
-        else:
-            order, error, numbers, settled = joined.order, joined.error, joined.numbers, joined.settled
-        left_out = joined.left_out
-        first, at, done = _fetched(order[:, :k], numbers[:, :k], settled)
-        rows = self._vectors.file_rows(at)
-        doubtful = np.flatnonzero(~done)
-        near = None
-        if doubtful.size:
-            chosen = mx.array(doubtful.astype(np.uint32))
-            order64, error64, numbers64 = (np.array(a[chosen]).astype(np.float64) for a in (order, error, numbers))
-            all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers64.astype(np.int64)))
-            # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
-            scale, offset = unit[doubtful], constant[doubtful]
-            beyond = np.array(left_out[chosen]).astype(np.float64) * scale[:, 0] + offset[:, 0]
-            near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
+        with watch.stage("search on the device"):
+            joined = found[0] if len(found) == 1 else _joined(found)
+            if joined.settled is None:
+                sorted_and_settled = settle(mode, joined.order, joined.error, joined.numbers, joined.left_out, k=k)
+                order, error, numbers, settled = sorted_and_settled
+            else:
+                order, error, numbers, settled = joined.order, joined.error, joined.numbers, joined.settled
+            left_out = joined.left_out
+            packed = _packed(order[:, :k], numbers[:, :k], settled)
+            mx.eval(packed)
+        with watch.stage("transfer"):
+            first, at, done = _unpacked(np.array(packed))
+            rows = self._vectors.file_rows(at)
+            doubtful = np.flatnonzero(~done)
+            near = None
+            if doubtful.size:
+                chosen = mx.array(doubtful.astype(np.uint32))
+                order64, error64, numbers64 = (np.array(a[chosen]).astype(np.float64) for a in (order, error, numbers))
+                all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers64.astype(np.int64)))
+                # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
+                scale, offset = unit[doubtful], constant[doubtful]
+                beyond = np.array(left_out[chosen]).astype(np.float64) * scale[:, 0] + offset[:, 0]
+                near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
         return first * unit + constant, rows, doubtful, near
 
     def _search_chunk(
@@ -443,12 +453,21 @@ class HalfSearch:
         return _Prepared(q32, products32, one, unit)
 
 
-def _fetched(order: mx.array, numbers: mx.array, settled: mx.array) -> tuple[Floats, Ids, NDArray[np.bool_]]:
-    """Order and numbers (q, k), and what is settled (q,), on the host: as bits of one array, for each one costs a round trip."""
+def _packed(order: mx.array, numbers: mx.array, settled: mx.array) -> mx.array:
+    """Order and numbers (q, k), and what is settled (q,), as bits of one array (q, 2k + 1), for each fetch costs a round trip."""
     columns = [order, numbers.astype(mx.uint32).view(mx.float32), settled[:, None].astype(mx.uint32).view(mx.float32)]
-    host = np.array(mx.concatenate(columns, axis=1))
-    k = order.shape[1]
+    return mx.concatenate(columns, axis=1)
+
+
+def _unpacked(host: Floats) -> tuple[Floats, Ids, NDArray[np.bool_]]:
+    k = host.shape[1] // 2
     return host[:, :k], host[:, k : 2 * k].view(np.uint32).astype(np.int64), host[:, 2 * k].view(np.uint32) != 0
+
+
+def coming(vectors: Vectors, poll: Poll, report: Report, watch: Stopwatch) -> Iterator[Chunk]:
+    """All chunks; to wait for those that are read from the file is a stage."""
+    chunks = vectors.chunks(poll, report)
+    return chunks if vectors.resident else watch.each("reading", chunks)
 
 
 def _joined(found: list[Candidates]) -> Candidates:
