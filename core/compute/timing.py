@@ -26,6 +26,10 @@ def fence(*arrays: mx.array) -> None:
     mx.synchronize()
 
 
+# Those that run now, one within the other: MLX has one peak of memory for all.
+_running: list[Stopwatch] = []
+
+
 class Stopwatch:
     """Times one computation and its stages, in milliseconds, and notes traces and first calls of the pairs in it, and memory.
 
@@ -43,6 +47,9 @@ class Stopwatch:
         self._away = 0.0  # seconds spent on other work within this one
         self._peak = 0
         self._ms = 0.0
+        for other in _running:
+            other._note_peak()
+        _running.append(self)
         mx.reset_peak_memory()
         self._start = perf_counter()
 
@@ -70,11 +77,13 @@ class Stopwatch:
         def run() -> None:
             start = perf_counter()
             self._note_peak()
+            _running.remove(self)
             try:
                 with suspended(self._observation):
                     other()
             finally:
                 mx.reset_peak_memory()
+                _running.append(self)
                 self._away += perf_counter() - start
 
         return run
@@ -102,5 +111,8 @@ class Stopwatch:
 def stopwatch(mode: Mode) -> Iterator[Stopwatch]:
     with observe() as observation:
         watch = Stopwatch(mode, observation)
-        yield watch
-        watch.stop()
+        try:
+            yield watch
+            watch.stop()
+        finally:
+            _running.remove(watch)

@@ -55,6 +55,17 @@ def test_memory_is_the_peak_of_the_work_itself() -> None:
     assert before + small <= watch.timing(0).memory_bytes < before + large
 
 
+def test_a_stopwatch_within_another_takes_no_memory_from_it() -> None:
+    with stopwatch("eager") as outer:
+        fence(mx.ones(1_000_000) + 1)
+        with stopwatch("eager") as inner:
+            fence(mx.ones(10) + 1)
+    assert outer.timing(0).memory_bytes >= 4_000_000 > inner.timing(0).memory_bytes
+    with stopwatch("eager") as outer, stopwatch("eager") as inner:
+        fence(mx.ones(1_000_000) + 1)
+    assert outer.timing(0).memory_bytes == inner.timing(0).memory_bytes >= 4_000_000
+
+
 def test_memory_of_nothing_is_what_is_held() -> None:
     held = mx.zeros(250_000)
     fence(held)
