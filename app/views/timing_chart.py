@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint
-from PySide6.QtGui import QHelpEvent
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent
 from PySide6.QtWidgets import QToolTip
 
 from app.models.timings import Sample, TimingsModel
 from app.settings import ChartLook
-from app.theme import DARK, Theme
+from app.theme import Theme
 from app.views.stages_chart import BAR_WIDTH, MODE_COLOURS, StageBars
 from app.views.timing_axis import FOOT, HEAD, Scale, ValueAxis, nice_above, scale_for
 from app.views.timing_dots import TimingDots
@@ -35,8 +33,8 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         axes = {side: ValueAxis(side) for side in AXES}
         super().__init__(enableMenu=False, axisItems=axes)
         self._axes = axes
-        self._theme = DARK
         self._samples: list[Sample] = []
+        self.present: Sample | None = None  # that the keyboard has walked to
         self._look = ChartLook()
         self.scale_shown = Scale(True, 0.0, 1.0)
         self._plot = self.getPlotItem()
@@ -44,7 +42,9 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         self._medians = {mode: self.plot(pen=pg.mkPen(colour, width=2)) for mode, colour in MODE_COLOURS.items()}
         self.dots = TimingDots(self._plot)
         self.retraces = pg.ScatterPlotItem(pxMode=True, symbol="t1", size=8, pen=None)
+        self.ring = pg.ScatterPlotItem(pxMode=True, symbol="o", size=15, brush=None)
         self._plot.addItem(self.retraces)
+        self._plot.addItem(self.ring)
         self.memory = pg.PlotDataItem()
         self._memory_box = pg.ViewBox(enableMenu=False)
         self._build()
@@ -68,12 +68,12 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         box.addItem(self.memory)
         self._axes["right"].linkToView(box)
         self._axes["right"].setGrid(False)
-        plot.getViewBox().sigResized.connect(partial(self._fit_memory))
+        plot.getViewBox().sigResized.connect(self._fit_memory)
         self.setAccessibleName("Timing chart")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMinimumHeight(96)
 
     def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.setBackground(theme.panel)
         for name in AXES:
             axis = self._plot.getAxis(name)
@@ -82,6 +82,7 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         self.bars.set_theme(theme)
         self.retraces.setBrush(pg.mkBrush(theme.text))
         self.memory.setPen(pg.mkPen(theme.dim, width=1.2))
+        self.ring.setPen(pg.mkPen(theme.accent, width=2))
 
     def show_timings(self, timings: TimingsModel, look: ChartLook) -> None:
         self._look = look
@@ -97,6 +98,7 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         traced = [s.number for s in samples if s.timing.traces]
         self.retraces.setData(x=traced, y=[scale.foot(RETRACE)] * len(traced))
         self._show_memory()
+        self._show_present()
 
     def _show_median(self, curve: pg.PlotDataItem, warm: list[Sample], scale: Scale) -> None:
         first = self._samples[0].number if self._samples else 0
@@ -163,3 +165,39 @@ class TimingChart(pg.PlotWidget):  # type: ignore[misc]
         place = float(self.scale_shown.places([sample.timing.ms])[0])
         scene = self._plot.getViewBox().mapViewToScene(pg.Point(sample.number, min(place, self.scale_shown.high)))
         return QPoint(self.mapFromScene(scene))
+
+    # The keyboard
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._walk_to(len(self._samples) - 1)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.present = None
+        self._show_present()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Left and right, Home and End walk from query to query, and tell of each what resting the mouse on it tells."""
+        last = len(self._samples) - 1
+        at = last if self.present is None else self._samples.index(self.present)
+        places = {Qt.Key.Key_Left: at - 1, Qt.Key.Key_Right: at + 1, Qt.Key.Key_Home: 0, Qt.Key.Key_End: last}
+        if event.key() in places:
+            self._walk_to(places[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+    def _walk_to(self, at: int) -> None:
+        if 0 <= at < len(self._samples):
+            self.present = self._samples[at]
+            self._show_present()
+            self.setAccessibleDescription(tip(self.present))
+            place = self.viewport().mapToGlobal(self.place_of(self.present))
+            QToolTip.showText(place, tip(self.present), self.viewport())
+
+    def _show_present(self) -> None:
+        if self.present not in self._samples:
+            self.present = None
+        shown = [] if self.present is None else [self.present]
+        places = self.scale_shown.places([s.timing.ms for s in shown]).clip(max=self.scale_shown.high)
+        self.ring.setData(x=[s.number for s in shown], y=places)

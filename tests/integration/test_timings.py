@@ -182,6 +182,30 @@ def test_the_look_is_kept_between_starts(qtbot: QtBot, program: Program, setting
     window.close()
 
 
+def test_the_keyboard_walks_from_query_to_query(asked: Program) -> None:
+    chart = asked.window.timings.chart
+    first, second = asked.controller.timings.samples
+    with asked.bot.waitActive(asked.window):
+        asked.window.activateWindow()
+    chart.setFocus(Qt.FocusReason.TabFocusReason)
+    asked.bot.waitUntil(lambda: chart.present is second, timeout=WAIT_MS)
+    for key, present in (
+        (Qt.Key.Key_Left, first),
+        (Qt.Key.Key_Left, first),
+        (Qt.Key.Key_Right, second),
+        (Qt.Key.Key_Home, first),
+    ):
+        QTest.keyClick(chart, key)
+        assert chart.present is present
+        assert chart.ring.getData()[0].tolist() == [present.number]
+    assert chart.accessibleDescription() == QToolTip.text()
+    assert "Query 1: " in QToolTip.text()
+    asked.window.timings.race.setFocus()
+    asked.bot.waitUntil(lambda: chart.present is None, timeout=WAIT_MS)
+    assert len(chart.ring.getData()[0]) == 0
+    QToolTip.hideText()
+
+
 def test_all_controls_have_names_and_fit_a_small_window(asked: Program) -> None:
     window, controls = asked.window, asked.window.timings.controls
     window.resize(900, 640)
