@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
+from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.jobs import JobsModel
@@ -81,6 +82,7 @@ class Controller(QObject):
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
         self.timings = TimingsModel()
+        self.chart = ChartModel(settings)
         self.jobs = JobsModel()
         self.device: DeviceInfo | None = None
         self.mode: Mode = "compiled"

@@ -13,6 +13,7 @@ the shifted row (inner_product), minus the cosine times the query's length (cosi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
 from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
+from core.compute.timing import Stopwatch
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
 
@@ -336,7 +338,9 @@ class HalfSearch:
             "shift_length": float(np.linalg.norm(vectors.shift.astype(np.float64))),
         }
 
-    def search(self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report) -> HalfFound:
+    def search(
+        self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> HalfFound:
         """The k nearest rows of queries `raw` (q, d); `own` (q,) are rows of the file to leave out, or -1."""
         prepared = self._prepare(raw)
         numbers = np.where(own < 0, -1, self._vectors.numbers(own))
@@ -345,19 +349,21 @@ class HalfSearch:
         wanted = -(-(k + 1 + max(48, k // 2)) // 16) * 16
         step = self._batch(wanted)
         batches = [slice(start, start + step) for start in range(0, len(raw), step)]
-        arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
+        with watch.stage("transfer"):
+            arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
         found: list[list[Candidates | Settled]] = [[] for _ in batches]
         bytes_read = 0
         # Every chunk serves all batches before the next: where vectors stream, to read it is what costs.
-        for chunk in self._vectors.chunks(poll, report):
+        for chunk in coming(self._vectors, poll, report, watch):
             for batch, queries in zip(found, arrays, strict=True):
                 poll()
-                batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
-                if len(batches) > 1 or not self._vectors.resident:
-                    mx.eval(*batch[-1].arrays)
+                with watch.stage("search on the device"):
+                    batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
+                    if len(batches) > 1 or not self._vectors.resident:
+                        mx.eval(*batch[-1].arrays)
                 bytes_read += chunk.scanned_bytes
         parts = [
-            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part])
+            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part], watch)
             for batch, part in zip(found, batches, strict=True)
         ]
         order, rows = (np.concatenate([p[i] for p in parts]) for i in range(2))
@@ -378,22 +384,25 @@ class HalfSearch:
         return max(1, min(scores, vectors.working_bytes // (12 * vectors.dims * wanted)))
 
     def _settle(
-        self, found: list[Candidates | Settled], k: int, mode: Mode, constant: Doubles, unit: Doubles
+        self, found: list[Candidates | Settled], k: int, mode: Mode, constant: Doubles, unit: Doubles, watch: Stopwatch
     ) -> tuple[Doubles, Ids, Ids, Near | None]:
         """Of a batch: order and rows (q, k), which queries are in doubt, and their candidates."""
-        alone = found[0] if len(found) == 1 else None
-        bits = alone.bits if isinstance(alone, Settled) else settle(mode, *_joined(found).arrays, k=k)
-        order, error, numbers, settled, left_out = _fetched(bits)
-        rows = self._vectors.file_rows(numbers[:, :k])
-        doubtful = np.flatnonzero(settled == 0)
-        near = None
-        if doubtful.size:
-            order64, error64 = order[doubtful].astype(np.float64), error[doubtful].astype(np.float64)
-            all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers[doubtful]))
-            # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
-            scale, offset = unit[doubtful], constant[doubtful]
-            beyond = left_out[doubtful].astype(np.float64) * scale[:, 0] + offset[:, 0]
-            near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
+        with watch.stage("search on the device"):
+            alone = found[0] if len(found) == 1 else None
+            bits = alone.bits if isinstance(alone, Settled) else settle(mode, *_joined(found).arrays, k=k)
+            mx.eval(bits)
+        with watch.stage("transfer"):
+            order, error, numbers, settled, left_out = _fetched(bits)
+            rows = self._vectors.file_rows(numbers[:, :k])
+            doubtful = np.flatnonzero(settled == 0)
+            near = None
+            if doubtful.size:
+                order64, error64 = order[doubtful].astype(np.float64), error[doubtful].astype(np.float64)
+                all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers[doubtful]))
+                # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
+                scale, offset = unit[doubtful], constant[doubtful]
+                beyond = left_out[doubtful].astype(np.float64) * scale[:, 0] + offset[:, 0]
+                near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
         return order[:, :k] * unit + constant, rows, doubtful, near
 
     def _search_chunk(
@@ -454,6 +463,12 @@ def _fetched(bits: mx.array) -> tuple[Floats, Floats, Ids, NDArray[np.uint32], F
     c = host.shape[1] // 3
     floats = host.view(np.float32)
     return floats[:, :c], floats[:, c : 2 * c], host[:, 2 * c : 3 * c].astype(np.int64), host[:, 3 * c], floats[:, 3 * c + 1]
+
+
+def coming(vectors: Vectors, poll: Poll, report: Report, watch: Stopwatch) -> Iterator[Chunk]:
+    """All chunks; to wait for those that are read from the file is a stage."""
+    chunks = vectors.chunks(poll, report)
+    return chunks if vectors.resident else watch.each("reading", chunks)
 
 
 def _joined(found: list[Candidates | Settled]) -> Candidates:
