@@ -25,6 +25,7 @@ from core.errors import Cancelled, CompileUnavailable, UserError
 from core.export import save_npy
 from core.lab import LabRun
 from core.lab_records import record
+from core.queries import RowQuery
 from core.readers.sidecar import find_sidecar
 from core.table import Table
 from core.types import (
@@ -224,7 +225,7 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
     mode = session.mode(options.compile)
     queries, lines = [], []
     for row in options.row:
-        request = NeighboursRequest(dataset, row, options.k, options.metric, mode, use_kernel=options.kernel)
+        request = NeighboursRequest(dataset, RowQuery(row), options.k, options.metric, mode, use_kernel=options.kernel)
         found, mode = _neighbours(session, request)
         labels = None if table is None else [table.label(i) for i in found.ids]
         queries.append(

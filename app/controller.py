@@ -16,7 +16,7 @@ from app.models.dataset import DatasetModel
 from app.models.jobs import JobsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
-from app.models.query import Mean, QueryModel
+from app.models.query import QueryModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
 from app.models.undo import UndoModel
@@ -27,6 +27,7 @@ from app.settings import Settings
 from core.choosing import How, combined
 from core.dataset import Dataset
 from core.errors import ChoiceNeeded, CompileUnavailable, UserError
+from core.queries import MeanQuery, Query, RowQuery
 from core.types import (
     AnnotateRequest,
     AnnotateResult,
@@ -47,6 +48,8 @@ from core.types import (
     Mode,
     NeighboursRequest,
     NeighboursResult,
+    OpenQueriesRequest,
+    OpenQueriesResult,
     Progress,
     ProjectRequest,
     ProjectResult,
@@ -65,7 +68,9 @@ FEWEST_PROJECTED = 3
 class Controller(QObject):
     device_known = Signal()
     mode_changed = Signal()
-    choice_needed = Signal(object, object)  # a LoadRequest and the arrays of its file: the user is to choose one
+    choice_needed = Signal(object, object)  # a request to open a file and its arrays: the user is to choose one
+    queries_opened = Signal(object)  # a Dataset whose rows can be queries
+    queries_refused = Signal(str)  # why such a file cannot be opened
     settled = Signal()  # nothing is running or waiting any more
 
     def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
@@ -122,8 +127,11 @@ class Controller(QObject):
         wanted = self.projection.settings
         self._submit(LoadRequest(path.absolute(), array, bfloat16, wanted.centre, wanted.unit_length))
 
-    def open_array(self, request: LoadRequest, array: str) -> None:
+    def open_array(self, request: LoadRequest | OpenQueriesRequest, array: str) -> None:
         """Open the chosen array of the file that `request` could not decide on."""
+        if isinstance(request, OpenQueriesRequest):
+            self.open_queries(request.path, array)
+            return
         self.open(request.path, array, request.bfloat16, self._select_after_load)
 
     def reopen_as_bfloat16(self) -> None:
@@ -138,7 +146,16 @@ class Controller(QObject):
         if not 0 <= row < dataset.rows:
             self.notices.problem(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
             return
-        self.query.select(row)
+        self.query.select(RowQuery(row))
+
+    def ask(self, query: Query) -> None:
+        """Let anything be the query."""
+        if self.dataset.dataset is not None:
+            self.query.select(query)
+
+    def open_queries(self, path: Path, array: str | None = None) -> None:
+        """Open a file whose rows can be queries."""
+        self._submit(OpenQueriesRequest(path.absolute(), array))
 
     def click(self, row: int, how: How) -> None:
         """A point was clicked: it becomes the query, or joins or leaves the selection, which begins with the query."""
@@ -187,7 +204,7 @@ class Controller(QObject):
     def ask_mean(self) -> None:
         """Let the mean of the selected rows be the query."""
         if len(self.selection):
-            self.query.select(Mean(self.selection.rows))
+            self.query.select(MeanQuery(self.selection.rows))
 
     def export(self, path: Path, what: ExportKind) -> None:
         """Write the selected rows to a file."""
@@ -258,7 +275,7 @@ class Controller(QObject):
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
-        for key in ("load", "annotate", "project", "neighbours", "distances", "export", "live"):
+        for key in ("load", "annotate", "project", "neighbours", "distances", "queries", "export", "live"):
             self._bridge.engine.cancel(key)
 
     # What follows from it
@@ -285,16 +302,15 @@ class Controller(QObject):
         dataset, query = self.dataset.dataset, self.query.present
         if dataset is None or query is None:
             return None
-        row, mean_of = (None, query.rows) if isinstance(query, Mean) else (query, None)
         k, metric = self.neighbours.k, self.neighbours.metric
-        return NeighboursRequest(dataset, row, k, metric, mode, key=key, priority=priority, mean_of=mean_of)
+        return NeighboursRequest(dataset, query, k, metric, mode, key=key, priority=priority)
 
     def _ask_live(self) -> None:
         dataset, row = self.dataset.dataset, self._under_cursor
         if dataset is not None and row is not None:
             self._following = True
             k, metric = self.neighbours.k, self.neighbours.metric
-            self._submit(NeighboursRequest(dataset, row, k, metric, self.mode, key="live"))
+            self._submit(NeighboursRequest(dataset, RowQuery(row), k, metric, self.mode, key="live"))
 
     def _project(self) -> None:
         wanted, dataset = self.projection.settings, self.dataset.dataset
@@ -304,10 +320,10 @@ class Controller(QObject):
 
     def _measure(self) -> None:
         """Ask for the distances to the query, if these are what to colour by and not known already."""
-        dataset, row = self.dataset.dataset, self.query.row
+        dataset, query = self.dataset.dataset, self.query.present
         wanted = None
-        if self.colouring.by.kind == "distance" and dataset is not None and row is not None:
-            wanted = DistancesRequest(dataset, row, self.neighbours.metric)
+        if self.colouring.by.kind == "distance" and dataset is not None and query is not None:
+            wanted = DistancesRequest(dataset, query, self.neighbours.metric)
         if wanted == self._distances:
             return
         self._distances = wanted
@@ -375,6 +391,8 @@ class Controller(QObject):
                     self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
             case DistancesResult(dataset=dataset) if dataset is current:
                 self.colouring.measure(result)
+            case OpenQueriesResult(dataset):
+                self.queries_opened.emit(dataset)
             case ExportResult(path=path, what=what, count=count):
                 self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
             case NeighboursResult(dataset=dataset) if dataset is current:
@@ -431,8 +449,10 @@ class Controller(QObject):
             self._without_compiler(str(error))
             self.notices.problem(str(error))
             self._again_uncompiled(request)
-        elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest):
+        elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest | OpenQueriesRequest):
             self.choice_needed.emit(request, error.choices)
+        elif isinstance(request, OpenQueriesRequest) and isinstance(error, UserError):
+            self.queries_refused.emit(str(error))
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:

@@ -234,7 +234,7 @@ class LegendView(QWidget):
         if (result := colouring.shown.distances) is not None:
             nearest = "brightest" if self._theme.dark else "darkest"
             joined = "with" if result.metric == "inner_product" else "to"
-            return f"{DISTANCES[result.metric]} {joined} {self._dataset.label(result.row)}, nearest {nearest}"
+            return f"{DISTANCES[result.metric]} {joined} {result.query.name(self._dataset.label)}, nearest {nearest}"
         if (spread := colouring.shown.spread) is not None and colouring.shown.by.kind == "number":
             ends = [figure_of(value, spread.whole) for value in (spread.smallest, spread.largest)]
             return f"{int(spread.bins.sum()):,} values from {ends[0]} to {ends[1]}"

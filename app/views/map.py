@@ -28,8 +28,9 @@ from app.views.render import Picture, Points, Renderer
 from app.views.tool_strip import ToolStrip
 from core.choosing import Area, Box, How, Lasso
 from core.picking import nearest
+from core.queries import Query, row_of
 from core.rasterize import Colours, PointIndex, View, everything_shown, snapped
-from core.types import Ids
+from core.types import Ids, NeighboursResult
 
 # How far from a point a click or the cursor still means it, in pixels.
 REACH = 12
@@ -383,19 +384,25 @@ class MapView(QWidget):
         place = self._projection.place_of(row)
         return None if place is None else Mark(*place, self._dataset.label(row), strength, row)
 
+    def _query_mark(self, query: Query, result: NeighboursResult | None) -> Mark | None:
+        """The mark of a query: at its row, or where the map puts its vector once that is known."""
+        if (row := row_of(query)) is not None:
+            return self._mark_of(row)
+        vector = None if result is None else result.vector
+        place = None if vector is None else self._projection.place_for(vector)
+        return None if place is None else Mark(*place, query.name(self._dataset.label))
+
     def _marks_of(self, rows: Ids) -> tuple[Mark, ...]:
         marks = (self._mark_of(row) for row in rows.tolist())
         return tuple(mark for mark in marks if mark is not None)
 
     def _mark(self) -> None:
-        live, result = self._neighbours.live, self._neighbours.shown
-        row = self._query.row if live is None else live.row
-        query = None if row is None else self._mark_of(row)
-        if live is None and (mean := self._query.mean) is not None:
-            place = self._projection.middle_of(mean.rows)
-            query = None if place is None else Mark(*place, mean.name)
+        result = self._neighbours.shown
+        asked = self._query.present if self._neighbours.live is None else self._neighbours.live.query
+        answered = result is not None and result.query == asked
+        query = None if asked is None else self._query_mark(asked, result if answered else None)
         neighbours: list[Mark | None] = []
-        if result is not None and query is not None and (result is live or result.row == self._query.row):
+        if result is not None and answered:
             count = len(result.ids)
             neighbours = [self._mark_of(int(i), 1 - rank / count) for rank, i in enumerate(result.ids)]
         rows = self._selection.rows

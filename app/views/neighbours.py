@@ -28,7 +28,8 @@ from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.models.query import QueryModel
 from app.theme import DARK, Theme
 from app.views.quiet_table import quieten
-from core.types import Metric, NeighboursResult
+from core.queries import row_of
+from core.types import Metric
 
 RANK, LABEL, ROW, DISTANCE = range(4)
 DISTANCE_NAMES: dict[Metric, str] = {
@@ -183,9 +184,9 @@ class NeighboursView(QWidget):
         return QSize(340, 500)
 
     def _show_query(self) -> None:
-        live, mean = self._neighbours.live, self._query.mean
-        row = self._query.row if live is None else live.row
-        asked = live is not None or self._query.present is not None
+        live = self._neighbours.live
+        query = self._query.present if live is None else live.query
+        asked = query is not None
         self._back.setEnabled(self._query.can_go_back)
         self._forward.setEnabled(self._query.can_go_forward)
         for widget in (self._title, self._back, self._forward, self._record, self.table):
@@ -202,10 +203,9 @@ class NeighboursView(QWidget):
         form.setContentsMargins(0, 0, 8, 0)
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(3)
-        if row is None and mean is not None:
-            self._title.setText(mean.name)
-        elif row is not None:
-            self._title.setText(self._dataset.label(row))
+        if query is not None:
+            self._title.setText(query.name(self._dataset.label))
+        if (row := row_of(query)) is not None:
             record = self._dataset.record(row)
             for name, text in [("row", f"{row:,}"), *record] if record else []:
                 key, value = QLabel(name), QLabel(text)
@@ -221,8 +221,8 @@ class NeighboursView(QWidget):
         self._show_note()
 
     def _show_note(self) -> None:
-        result, mean = self._neighbours.shown, self._query.mean
-        stale = result is None or (result is self._neighbours.result and not self._answers(result))
+        result = self._neighbours.shown
+        stale = result is None or (result is self._neighbours.result and result.query != self._query.present)
         if result is None and self._query.present is None:
             self._note.setText(EMPTY)
         elif result is None or stale:
@@ -230,21 +230,16 @@ class NeighboursView(QWidget):
         else:
             mode = "compiled" if result.timing.mode == "compiled" else "uncompiled"
             first = ", first call" if result.timing.first else ""
-            of = f" to the mean of {len(mean.rows):,} rows" if result.row is None and mean is not None else ""
+            own = "; its own rows are left out" if len(result.query.own_rows) > 1 else ""
             follows = ", under the cursor" if result is self._neighbours.live else ""
             self._note.setText(
-                f"{len(result.ids)} nearest{of} by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
-                f"{figure(result.timing.ms)} ms {mode}{first}{follows}"
+                f"{len(result.ids)} nearest by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
+                f"{figure(result.timing.ms)} ms {mode}{first}{follows}{own}"
             )
             self._note.setToolTip(
                 "Proven: no row left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
                 "Computed in full: the bound could not tell, so every row in question was computed directly."
             )
-
-    def _answers(self, result: NeighboursResult) -> bool:
-        """Whether a result is that of the present query."""
-        mean = self._query.mean
-        return result.mean_of is mean.rows if mean is not None else result.row == self._query.row
 
     def _show_walked(self) -> None:
         rank = self._neighbours.rank

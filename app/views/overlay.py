@@ -110,7 +110,7 @@ class Overlay(ViewItem):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         marks = self._marks
         placed = [(transform.map(QPointF(mark.x, mark.y)), mark) for mark in marks.neighbours]
-        if marks.query is not None and marks.veiled:
+        if marks.veiled and (marks.query is not None or marks.neighbours):
             # What is not meant steps back.
             veil = QColor(self._theme.ground)
             veil.setAlphaF(0.35)

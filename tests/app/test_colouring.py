@@ -17,6 +17,7 @@ from app.theme import DARK, LIGHT, Theme
 from app.worker import NewestWorker
 from core.colouring import BANDS, COLOURED, LEVELS, MISSING, TABLE, Kind
 from core.dataset import Dataset
+from core.queries import RowQuery
 from core.table import Table, make_column
 from core.types import DistancesResult
 
@@ -61,7 +62,7 @@ def distances(dataset: DatasetModel, row: int = 0) -> DistancesResult:
     assert dataset.dataset is not None
     values = np.abs(np.arange(ROWS) - row).astype(np.float32)
     values[5] = np.nan
-    return DistancesResult(dataset.dataset, row, "l2", values)
+    return DistancesResult(dataset.dataset, RowQuery(row), "l2", values)
 
 
 def test_what_can_colour_is_offered(model: ColouringModel) -> None:

@@ -298,12 +298,11 @@ def test_neighbours_of_the_mean(program: Program, file: Path, vectors: Floats) -
     assert result is not None
     extended = np.vstack([vectors, vectors[chosen].astype(np.float64).mean(axis=0)])
     assert result.ids.tolist() == nearest(extended.astype(np.float64), 500, 10)
-    assert program.window.neighbours._title.text() == "Mean of 4 rows"
-    assert "to the mean of 4 rows" in program.window.neighbours._note.text()
-    assert "Mean of 4 rows" in _names(program)
+    assert program.window.neighbours._title.text() == "mean of 4 rows"
+    assert "mean of 4 rows" in _names(program)
     program.answered(lambda: program.controller.select(9))
     program.answered(program.window.action("back").trigger)
-    assert program.window.neighbours._title.text() == "Mean of 4 rows"
+    assert program.window.neighbours._title.text() == "mean of 4 rows"
     program.drawn()
 
 
