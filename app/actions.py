@@ -62,6 +62,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("export_csv", "Export &labels as CSV…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
     ActionSpec("export_npy", "Export &vectors as .npy…", "&Select", "", "selection", "Write their vectors"),
+    ActionSpec("analogy", "Ana&logy…", "&Query", "A", "data", "Find what is nearest to a − b + c, three rows picked by label"),
+    ActionSpec("paste_vector", "Paste a &vector…", "&Query", "Ctrl+V", "data", "Find what is nearest to a vector given as text"),
+    ActionSpec("vector_file", "Vector from a f&ile…", "&Query", "", "data", "Find what is nearest to a vector of another file"),
     ActionSpec("back", "&Back", "&Query", "Alt+Left", "back", "The query before"),
     ActionSpec("forward", "&Forward", "&Query", "Alt+Right", "forward", "The query after"),
     ActionSpec(

@@ -14,6 +14,7 @@ from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.jobs import JobsModel
+from app.models.labels import LabelsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import QueryModel
@@ -86,6 +87,7 @@ class Controller(QObject):
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
+        self.labels = LabelsModel(self.dataset)
         self.timings = TimingsModel()
         self.chart = ChartModel(settings)
         self.jobs = JobsModel()
@@ -113,6 +115,7 @@ class Controller(QObject):
         self._bridge.engine.close()
         self.colouring.close()
         self.selector.close()
+        self.labels.close()
 
     @property
     def compile_problem(self) -> str | None:
@@ -288,6 +291,7 @@ class Controller(QObject):
 
     def _on_query_changed(self) -> None:
         self.stop_race()
+        self.neighbours.problem = ""
         if self.query.present is None:
             self._bridge.engine.cancel("neighbours")
             self.neighbours.clear()
@@ -451,8 +455,6 @@ class Controller(QObject):
             self._again_uncompiled(request)
         elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest | OpenQueriesRequest):
             self.choice_needed.emit(request, error.choices)
-        elif isinstance(request, OpenQueriesRequest) and isinstance(error, UserError):
-            self.queries_refused.emit(str(error))
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:
@@ -461,6 +463,10 @@ class Controller(QObject):
             self.stop_race()
         if request.key == "live":
             self.set_following(False)
+        if isinstance(request, OpenQueriesRequest):
+            self.queries_refused.emit(str(error))
+        if not isinstance(error, CompileUnavailable):
+            self._not_answered(request, str(error))
         self._not_projected(request)
 
     def _not_projected(self, request: Request) -> None:
@@ -477,6 +483,17 @@ class Controller(QObject):
         if isinstance(request, ProjectRequest) and request.dataset is shown and not overtaken:
             self.notices.info("Cancelled: the map shows a sample of the rows. Change a projection setting to try again.")
         self._not_projected(request)
+        self._not_answered(request, "Cancelled.")
+        if isinstance(request, OpenQueriesRequest):
+            self.queries_refused.emit("Cancelled; choose a file again.")
+
+    def _not_answered(self, request: Request, why: str) -> None:
+        """A query without an answer, none being on its way, says so in place of the neighbours of the one before."""
+        if not isinstance(request, NeighboursRequest) or request.key != "neighbours" or request.query != self.query.present:
+            return
+        shown, overtaken = self.neighbours.result, any(other.key == "neighbours" for other in self._requests.values())
+        if not overtaken and (shown is None or shown.query != request.query):
+            self.neighbours.clear(why)
 
     def _not_measured(self, request: Request) -> None:
         """Distances that fail or are cancelled leave nothing to colour by."""

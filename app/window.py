@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.actions import ACTIONS, Condition
+from app.asking import Asking
 from app.controller import FEWEST_PROJECTED, Controller
 from app.figures import size
 from app.models.neighbours import METRIC_NAMES
@@ -52,7 +53,7 @@ from app.views.timings import TimingsView
 from core.choosing import How
 from core.errors import ArrayChoice
 from core.readers import SUFFIXES
-from core.types import ExportKind, LoadRequest
+from core.types import ExportKind, LoadRequest, OpenQueriesRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 1
@@ -79,6 +80,7 @@ class Window(QMainWindow):
         self.timings = TimingsView(c.timings, c.chart)
         self.activity = ActivityView(c.jobs)
         self.notice = NoticeBar(self.map)
+        self.asking = Asking(self, self.map, c)
         self.compile_switch = CompileSwitch()
         self.metric_box, self.k_box = QComboBox(), QSpinBox()
         self._file, self._device = QLabel(), QLabel("Starting the compute thread…")
@@ -113,6 +115,9 @@ class Window(QMainWindow):
             "bfloat16": c.reopen_as_bfloat16,
             "screenshot": self._picture_dialog,
             "quit": self.close,
+            "analogy": self.asking.ask_analogy,
+            "paste_vector": self.asking.ask_pasted,
+            "vector_file": self.asking.ask_file,
             "back": c.query.back,
             "forward": c.query.forward,
             "undo": c.step_back,
@@ -408,7 +413,7 @@ class Window(QMainWindow):
         else:
             self._recent.addAction("No file opened yet").setEnabled(False)
 
-    def _choose_array(self, request: LoadRequest, choices: tuple[ArrayChoice, ...]) -> None:
+    def _choose_array(self, request: LoadRequest | OpenQueriesRequest, choices: tuple[ArrayChoice, ...]) -> None:
         names = [str(choice) for choice in choices]
         about = f"{request.path.name} holds several arrays:"
         text, chosen = QInputDialog.getItem(self, "Which array?", about, names, 0, False)

@@ -24,6 +24,7 @@ class NeighboursModel(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.result: NeighboursResult | None = None  # of the query
+        self.problem = ""  # why there are none
         self.live: NeighboursResult | None = None  # of the point under the cursor
         self.follows = False  # whether they follow the cursor
         self.rank: int | None = None  # the present one of those of the query, by the keyboard
@@ -55,7 +56,7 @@ class NeighboursModel(QObject):
             self.walked.emit()
 
     def show(self, result: NeighboursResult) -> None:
-        self.result = result
+        self.result, self.problem = result, ""
         self.stop_walking()
         self.changed.emit()
 
@@ -68,8 +69,8 @@ class NeighboursModel(QObject):
         self.follows = on
         self.settings_changed.emit()
 
-    def clear(self) -> None:
-        self.result = None
+    def clear(self, problem: str = "") -> None:
+        self.result, self.problem = None, problem
         self.stop_walking()
         self.changed.emit()
 

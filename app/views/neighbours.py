@@ -226,7 +226,7 @@ class NeighboursView(QWidget):
         if result is None and self._query.present is None:
             self._note.setText(EMPTY)
         elif result is None or stale:
-            self._note.setText("Searching…")
+            self._note.setText(self._neighbours.problem or "Searching…")
         else:
             mode = "compiled" if result.timing.mode == "compiled" else "uncompiled"
             first = ", first call" if result.timing.first else ""
