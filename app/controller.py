@@ -87,6 +87,7 @@ class Controller(QObject):
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
+        self.neighbours.columns = settings.neighbour_columns
         self.labels = LabelsModel(self.dataset)
         self.timings = TimingsModel()
         self.chart = ChartModel(settings)
@@ -214,6 +215,11 @@ class Controller(QObject):
         dataset = self.dataset.dataset
         if dataset is not None and len(self.selection):
             self._submit(ExportRequest(dataset, self.selection.rows, path, what, self.dataset.table))
+
+    def show_columns(self, names: tuple[str, ...]) -> None:
+        """Show these columns of the labels beside each neighbour, now and in later runs."""
+        self.settings.neighbour_columns = names
+        self.neighbours.show_columns(names)
 
     def set_following(self, on: bool) -> None:
         """Let the neighbours follow the cursor, or not."""

@@ -83,6 +83,7 @@ def style_sheet(theme: Theme) -> str:
     QStatusBar QLabel {{ color: {t.dim}; padding: 0 8px; }}
     QTableView, QListView, QTreeView {{ background: {t.panel}; border: none; selection-background-color: {t.raised};
         selection-color: {t.text}; gridline-color: {t.panel}; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QHeaderView {{ background: {t.panel}; }}
     QHeaderView::section {{ background: {t.panel}; color: {t.dim}; border: none; padding: 4px 6px; }}
     QScrollArea {{ background: {t.panel}; border: none; }}

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
     QKeySequence,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -58,6 +59,9 @@ from resources import SAMPLE
 
 DOCKS_VERSION = 1
 MAX_K = 1000
+# What the timings take of a window's height, in pixels, unless the user has changed it: in a small window less.
+TIMINGS_HEIGHT = (170, 210)
+TIMINGS_SHARE = 0.25
 
 
 class Window(QMainWindow):
@@ -168,7 +172,7 @@ class Window(QMainWindow):
         self.setCorner(Qt.Corner.BottomRightCorner, bottom)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
-        self.resizeDocks([self._docks[3]], [210], Qt.Orientation.Vertical)
+        self.resizeDocks([self._docks[3]], [TIMINGS_HEIGHT[1]], Qt.Orientation.Vertical)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, title: str | None = None) -> QDockWidget:
         dock = QDockWidget(title or name, self)
@@ -259,6 +263,8 @@ class Window(QMainWindow):
         self.map.pointed_at.connect(c.follow)
         self.selected.picked.connect(c.select)
         self.neighbours.picked.connect(c.select)
+        self.neighbours.table.offer("Open all as a selection", self._actions["select_neighbours"])
+        self.neighbours.table.columns_wanted.connect(c.show_columns)
         self.neighbours.back.connect(c.query.back)
         self.neighbours.forward.connect(c.query.forward)
         self.projection.axes_wanted.connect(lambda x, y: c.set_projection(axes=(x, y)))
@@ -424,6 +430,13 @@ class Window(QMainWindow):
         activity = self._controller.jobs.activity
         opening = activity is not None and activity.key == "load"
         self.map.tell("Opening…" if opening else None)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous() and self._controller.settings.docks is None:
+            low, high = TIMINGS_HEIGHT
+            height = min(max(low, int(TIMINGS_SHARE * self.height())), high)
+            self.resizeDocks([self._docks[3]], [height], Qt.Orientation.Vertical)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

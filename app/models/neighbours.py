@@ -20,6 +20,7 @@ class NeighboursModel(QObject):
     settings_changed = Signal()
     live_changed = Signal()  # other neighbours follow the cursor, or none do any more
     walked = Signal()  # another one is the present one
+    columns_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,6 +29,7 @@ class NeighboursModel(QObject):
         self.live: NeighboursResult | None = None  # of the point under the cursor
         self.follows = False  # whether they follow the cursor
         self.rank: int | None = None  # the present one of those of the query, by the keyboard
+        self.columns: tuple[str, ...] = ()  # of the labels, shown beside each neighbour where there are such
         self.metric: Metric = "cosine"
         self.k = 10
 
@@ -64,6 +66,10 @@ class NeighboursModel(QObject):
         if result is not self.live:
             self.live = result
             self.live_changed.emit()
+
+    def show_columns(self, names: tuple[str, ...]) -> None:
+        self.columns = names
+        self.columns_changed.emit()
 
     def follow(self, on: bool) -> None:
         self.follows = on

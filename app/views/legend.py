@@ -26,7 +26,7 @@ from app.models.dataset import DatasetModel
 from app.palettes import colours
 from app.theme import DARK, Theme
 from app.views.colour_bar import ColourBar, figure_of
-from app.views.neighbours import Index
+from app.views.quiet_table import Index
 
 COUNT_ROLE = Qt.ItemDataRole.UserRole
 COLOUR_ROLE = Qt.ItemDataRole.UserRole + 1

@@ -1,22 +1,16 @@
-"""The neighbours: the query on top with all its fields, below it a table of rank, label, row and distance."""
+"""The neighbours: the query on top with all its fields, below it what is nearest."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QScrollArea,
     QSizePolicy,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -26,89 +20,14 @@ from app.figures import figure
 from app.models.dataset import DatasetModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.models.query import QueryModel
-from app.theme import DARK, Theme
-from app.views.quiet_table import quieten
+from app.theme import Theme
+from app.views.neighbours_list import NeighboursList
 from core.queries import row_of
-from core.types import Metric
 
-RANK, LABEL, ROW, DISTANCE = range(4)
-DISTANCE_NAMES: dict[Metric, str] = {
-    "l2": "Distance",
-    "cosine": "Cosine dist.",
-    "inner_product": "Product",
-    "l1": "Distance",
-    "linf": "Distance",
-}
-BAR_ROLE = Qt.ItemDataRole.UserRole
+# Pixels, and share of the panel, that the query's fields take at most.
+RECORD_HEIGHT = 190
+RECORD_SHARE = 0.3
 EMPTY = "Click a point on the map: its nearest neighbours are listed here."
-Index = QModelIndex | QPersistentModelIndex
-
-
-class NeighboursTable(QAbstractTableModel):
-    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel) -> None:
-        super().__init__()
-        self._dataset, self._neighbours = dataset, neighbours
-        neighbours.changed.connect(self._reset)
-        neighbours.live_changed.connect(self._reset)
-        dataset.annotated.connect(self._reset)
-
-    def _reset(self) -> None:
-        self.beginResetModel()
-        self.endResetModel()
-
-    def row_of(self, index: Index) -> int | None:
-        """The data set row in a line of the table."""
-        result = self._neighbours.shown
-        return None if result is None or index.row() >= len(result.ids) else int(result.ids[index.row()])
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        result = self._neighbours.shown
-        return 0 if parent.isValid() or result is None else len(result.ids)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else 4
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and section != LABEL:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        return ("#", "Label", "Row", DISTANCE_NAMES[self._neighbours.metric])[section]
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        result = self._neighbours.shown
-        if result is None or not index.isValid():
-            return None
-        rank, column = index.row(), index.column()
-        row, distance = int(result.ids[rank]), float(result.distances[rank])
-        if role == Qt.ItemDataRole.DisplayRole:
-            return (str(rank + 1), self._dataset.label(row), f"{row:,}", figure(distance))[column]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
-        if role == Qt.ItemDataRole.TextAlignmentRole and column != LABEL:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role == BAR_ROLE:
-            largest = float(abs(result.distances).max())
-            return abs(distance) / largest if largest else 0.0
-        return None
-
-
-class DistanceBar(QStyledItemDelegate):
-    """The figure over a bar as long as the distance, against the farthest shown."""
-
-    theme = DARK
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        share = index.data(BAR_ROLE)
-        if share is not None:
-            colour = QColor(self.theme.accent)
-            colour.setAlphaF(0.28)
-            area = QRectF(option.rect).adjusted(4, 4, -4, -4)
-            area.setWidth(area.width() * float(share))
-            painter.fillRect(area, colour)
-        super().paint(painter, option, index)
 
 
 class NeighboursView(QWidget):
@@ -133,21 +52,21 @@ class NeighboursView(QWidget):
         self._back.clicked.connect(self.back)
         self._forward.clicked.connect(self.forward)
         self._record = QScrollArea()
-        self.table = QTableView()
-        self._bar = DistanceBar(self)
-        self.table_model = NeighboursTable(dataset, neighbours)
+        self._wanted = 0  # pixels that its fields take
+        self.table = NeighboursList(dataset, neighbours)
+        self.table_model = self.table.table_model
+        self._more = self._arrow("⋯", "Select all, copy, choose columns")
+        self._more.clicked.connect(lambda: self.table.open_menu(self._more.mapToGlobal(self._more.rect().bottomLeft())))
         self._build()
         for signal in (query.changed, dataset.annotated, neighbours.live_changed):
             signal.connect(self._show_query)
         neighbours.changed.connect(self._show_note)
         neighbours.walked.connect(self._show_walked)
-        self.table.clicked.connect(self._on_clicked)
-        self.table.activated.connect(self._on_clicked)
+        self.table.chosen.connect(self._on_chosen)
         self._show_query()
 
     def set_theme(self, theme: Theme) -> None:
-        self._bar.theme = theme
-        self.table.viewport().update()
+        self.table.set_theme(theme)
 
     def _arrow(self, text: str, tip: str) -> QToolButton:
         button = QToolButton()
@@ -165,20 +84,16 @@ class NeighboursView(QWidget):
         self._record.setFrameShape(QFrame.Shape.NoFrame)
         self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        table = self.table
-        quieten(table, self.table_model, "Neighbours")
-        table.setItemDelegateForColumn(DISTANCE, self._bar)
-        header = table.horizontalHeader()
-        header.setMinimumSectionSize(24)
-        for column, width in ((RANK, 34), (ROW, 72)):
-            table.setColumnWidth(column, width)
+        note = QHBoxLayout()
+        note.addWidget(self._note, 1)
+        note.addWidget(self._more, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 4, 4, 8)
         layout.setSpacing(6)
         layout.addLayout(top)
         layout.addWidget(self._record)
-        layout.addWidget(self._note)
-        layout.addWidget(table, 1)
+        layout.addLayout(note)
+        layout.addWidget(self.table, 1)
 
     def sizeHint(self) -> QSize:
         return QSize(340, 500)
@@ -189,15 +104,8 @@ class NeighboursView(QWidget):
         asked = query is not None
         self._back.setEnabled(self._query.can_go_back)
         self._forward.setEnabled(self._query.can_go_forward)
-        for widget in (self._title, self._back, self._forward, self._record, self.table):
+        for widget in (self._title, self._back, self._forward, self._more, self._record, self.table):
             widget.setVisible(asked)
-        # Without labels the row is its own name: the bars get the room.
-        named = self._dataset.table is not None
-        self.table.setColumnHidden(LABEL, not named)
-        stretch, fixed = (LABEL, DISTANCE) if named else (DISTANCE, LABEL)
-        self.table.horizontalHeader().setSectionResizeMode(fixed, QHeaderView.ResizeMode.Interactive)
-        self.table.horizontalHeader().setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
-        self.table.setColumnWidth(DISTANCE, 96)
         form_holder = QWidget()
         form = QFormLayout(form_holder)
         form.setContentsMargins(0, 0, 8, 0)
@@ -217,8 +125,18 @@ class NeighboursView(QWidget):
                 form.addRow(key, value)
         self._record.setVisible(form.rowCount() > 0)
         self._record.setWidget(form_holder)
-        self._record.setMaximumHeight(min(form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160, 190) + 4)
+        self._wanted = form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160
+        self._fit_record()
         self._show_note()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_record()
+
+    def _fit_record(self) -> None:
+        """The fields scroll where they would leave little room for the neighbours."""
+        most = min(RECORD_HEIGHT, int(RECORD_SHARE * self.height()))
+        self._record.setMaximumHeight(min(self._wanted, max(most, 0)) + 4)
 
     def _show_note(self) -> None:
         result = self._neighbours.shown
@@ -246,8 +164,8 @@ class NeighboursView(QWidget):
         if rank is None:
             self.table.clearSelection()
         else:
-            self.table.selectRow(rank)
+            self.table.selectRow(self.table_model.line_of(rank))
 
-    def _on_clicked(self, index: QModelIndex) -> None:
+    def _on_chosen(self, index: QModelIndex) -> None:
         if (row := self.table_model.row_of(index)) is not None:
             self.picked.emit(row)

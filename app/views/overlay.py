@@ -10,7 +10,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen, 
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.theme import DARK, Theme
-from app.views.names import Candidate, Slot, lay_out
+from app.views.names import Box, Candidate, Slot, lay_out
 from app.views.view_item import ViewItem
 
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
@@ -64,6 +64,7 @@ class Overlay(ViewItem):
         self._walked: Mark | None = None
         self._named: dict[Hashable, tuple[Mark, str]] = {}  # what may be named, and how
         self._slots: dict[Hashable, Slot] = {}
+        self._covered: list[QRectF] = []
         self._scale: tuple[float, float] | None = None  # at which the names were placed; None: they are to be anew
 
     def set_theme(self, theme: Theme) -> None:
@@ -80,6 +81,11 @@ class Overlay(ViewItem):
         self._named = self._to_name()
         self._scale = None
         self.update()
+
+    def cover(self, boxes: list[QRectF]) -> None:
+        """Where something lies over the map, in pixels: no names go there."""
+        self._covered = boxes
+        self._scale = None
 
     def set_walked(self, mark: Mark | None) -> None:
         self._walked = mark
@@ -172,8 +178,8 @@ class Overlay(ViewItem):
             fonts = (QFontMetricsF(painter.font()), QFontMetricsF(bold))
             origin = inside.translated(-transform.dx(), -transform.dy())
             candidates = [self._candidate(key, scale, fonts) for key in self._named]
-            edges = (origin.left(), origin.top(), origin.right(), origin.bottom())
-            self._slots = lay_out(candidates, self._slots, edges)
+            covered = [_edges(box.translated(-transform.dx(), -transform.dy())) for box in self._covered]
+            self._slots = lay_out(candidates, self._slots, _edges(origin), covered)
         metrics = QFontMetricsF(painter.font()), QFontMetricsF(bold)
         others = {mark.row for mark in self._marks.others}
         for key, slot in self._slots.items():
@@ -236,6 +242,10 @@ class Overlay(ViewItem):
         painter.setPen(QColor(colour))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
         painter.setFont(plain)
+
+
+def _edges(box: QRectF) -> Box:
+    return box.left(), box.top(), box.right(), box.bottom()
 
 
 def shortened(text: str, most: int = MAX_NAME) -> str:

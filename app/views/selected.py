@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QLabel, QTableView, QVBoxLayout
 
 from app.models.dataset import DatasetModel
 from app.models.selection import SelectionModel
-from app.views.neighbours import Index
-from app.views.quiet_table import quieten
+from app.views.quiet_table import Index, quieten
 from core.table import Column
 
 # A view keeps some bytes for each line: lines are added as one scrolls.
@@ -104,7 +103,6 @@ class SelectedView(QWidget):
         table = self.table
         quieten(table, self.table_model, "Selected rows")
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setStyleSheet("QAbstractScrollArea::corner { background: transparent; border: none; }")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 4, 8)
         layout.setSpacing(6)
