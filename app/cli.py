@@ -25,7 +25,6 @@ from core.errors import Cancelled, CompileUnavailable, UserError
 from core.export import save_npy
 from core.lab import LabRun
 from core.lab_records import record
-from core.queries import RowQuery
 from core.labels import row_called
 from core.queries import FileQuery, Query, RowQuery, row_of
 from core.readers.sidecar import find_sidecar
