@@ -128,13 +128,15 @@ class AnalogyDialog(QDialog):
         return False
 
     def _on_typed(self) -> None:
-        self._look()
         self._update()
+        self._look()
 
     def _look(self) -> None:
         """Have the rows looked for that the text of the active term may mean; a picked one needs no list."""
         wanted = self._active.text() if self._active.row is None else ""
         if wanted.strip():
+            if not self.hits.count():
+                self._tell("Searching…")
             self.search_wanted.emit(wanted)
         else:
             self.hits.clear()

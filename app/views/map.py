@@ -22,7 +22,7 @@ from app.palettes import light_table, linear_light
 from app.theme import DARK, Theme
 from app.views.map_box import MapBox, Tool, how
 from app.views.outline import Outline
-from app.views.overlay import Card, Mark, Marks, Overlay
+from app.views.overlay import Card, Mark, Marks, Overlay, shortened
 from app.views.points_item import PointsItem
 from app.views.render import Picture, Points, Renderer
 from app.views.tool_strip import ToolStrip
@@ -40,6 +40,8 @@ CARD_LINES = 8
 LINGER_MS = 150
 # Rows of the selection that get a name, where they do not overlap.
 NAMED_SELECTED = 12
+# Characters that each row of an analogy has for its name on the map.
+MAX_TERM = 10
 EMPTY = "Drop a .npy or .npz file here, or press Ctrl+O"
 
 
@@ -391,7 +393,7 @@ class MapView(QWidget):
             return self._mark_of(row)
         vector = None if result is None else result.vector
         place = None if vector is None else self._projection.place_for(vector)
-        return None if place is None else Mark(*place, query.name(self._dataset.label))
+        return None if place is None else Mark(*place, query.name(lambda row: shortened(self._dataset.label(row), MAX_TERM)))
 
     def _marks_of(self, rows: Ids) -> tuple[Mark, ...]:
         marks = (self._mark_of(row) for row in rows.tolist())

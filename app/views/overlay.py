@@ -15,7 +15,9 @@ from app.views.view_item import ViewItem
 
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
 NAMED = 12
+# Characters of a name: of a row, and of a query that is none.
 MAX_NAME = 28
+MAX_QUERY = 36
 # Neighbours joined to the query by a line: more would be a hairball.
 JOINED = 40
 # A card over a hovered point is at most so wide.
@@ -105,7 +107,7 @@ class Overlay(ViewItem):
         for mark in every:
             key = "query" if mark is marks.query else mark.row
             if marks.query is None or key == "query" or mark.row != marks.query.row:
-                named.setdefault(key, (mark, shortened(mark.name)))
+                named.setdefault(key, (mark, shortened(mark.name, MAX_NAME if mark.row >= 0 else MAX_QUERY)))
         return named
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -248,7 +250,7 @@ def _edges(box: QRectF) -> Box:
     return box.left(), box.top(), box.right(), box.bottom()
 
 
-def shortened(text: str, most: int = MAX_NAME) -> str:
+def shortened(text: str, most: int) -> str:
     """`text` in one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"

@@ -64,6 +64,8 @@ def test_an_analogy_is_picked_by_labels_and_answered_without_its_rows(program: P
     place = program.controller.projection.coords.astype(np.float64)
     mark = program.window.map._overlay._marks.query
     assert mark is not None
+    program.window.map.canvas.grab()  # names find their places when they are painted
+    assert "thing 7 − thing 20 + thing 31" in program.window.map._overlay.names
     np.testing.assert_allclose((mark.x, mark.y), place[7] - place[20] + place[31], atol=1e-4)
 
 
