@@ -469,10 +469,12 @@ class Controller(QObject):
             self.stop_race()
         if request.key == "live":
             self.set_following(False)
+        why = str(error) if isinstance(error, UserError) else "Something went wrong inside Kinscope."
         if isinstance(request, OpenQueriesRequest):
-            self.queries_refused.emit(str(error))
+            several = f"{request.path.name} holds several arrays; choose one of them."
+            self.queries_refused.emit(several if isinstance(error, ChoiceNeeded) else why)
         if not isinstance(error, CompileUnavailable):
-            self._not_answered(request, str(error))
+            self._not_answered(request, why)
         self._not_projected(request)
 
     def _not_projected(self, request: Request) -> None:

@@ -105,9 +105,8 @@ class NeighboursTable(QAbstractTableModel):
     def _reset(self) -> None:
         self.beginResetModel()
         result, table = self._neighbours.shown, self._dataset.table
-        every = () if table is None else table.columns
-        wanted = self._neighbours.columns
-        self.columns = tuple(column for column in every if column.name in wanted)
+        others = () if table is None else tuple(c for c in table.columns if c is not table.label_column)
+        self.columns = tuple(column for column in others if column.name in self._neighbours.columns)
         self._ranks = [] if result is None else list(range(len(result.ids)))
         if self.sorted_by is not None and self.sorted_by[0] >= self.columnCount():
             self.sorted_by = None

@@ -224,10 +224,13 @@ def test_one_of_several_arrays_is_chosen(
     program: Program, file: Path, vectors: Floats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez(tmp_path / "two.npz", first=vectors[:20], second=vectors[:9] * 3)
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *args: (args[3][1], True))
     program.open(file)
-    _choose(program, monkeypatch, tmp_path / "two.npz")
     dialog = program.window.asking.file
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *args: ("", False))
+    _choose(program, monkeypatch, tmp_path / "two.npz")
+    program.bot.waitUntil(lambda: "several arrays" in dialog.told.text(), timeout=WAIT_MS)
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *args: (args[3][1], True))
+    _choose(program, monkeypatch, tmp_path / "two.npz")
     program.bot.waitUntil(dialog.ask.isEnabled, timeout=WAIT_MS)
     assert "two.npz: second" in dialog.told.text()
     assert dialog.row.maximum() == 8
