@@ -54,9 +54,9 @@ def style_sheet(theme: Theme) -> str:
     QToolButton::menu-indicator {{ image: none; width: 0px; }}
     QPushButton {{ background: {t.raised}; border: none; border-radius: 6px; padding: 6px 14px; }}
     QPushButton:focus, QToolButton:focus, QComboBox:focus, QSpinBox:focus {{ border: 1px solid {t.accent}; }}
-    QLineEdit, QPlainTextEdit, QListView, QTreeView {{ background: {t.raised}; color: {t.text};
+    QLineEdit, QPlainTextEdit#pasted, QListView, QTreeView {{ background: {t.raised}; color: {t.text};
         selection-background-color: {t.line}; selection-color: {t.text}; }}
-    QLineEdit, QPlainTextEdit {{ border: 1px solid {t.line}; border-radius: 6px; padding: 4px 8px; }}
+    QLineEdit, QPlainTextEdit#pasted {{ border: 1px solid {t.line}; border-radius: 6px; padding: 4px 8px; }}
     QSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; }}
     QComboBox, QSpinBox {{ background: {t.raised}; border: 1px solid {t.raised}; border-radius: 6px; padding: 4px 8px;
         min-height: 20px; selection-background-color: {t.accent}; }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from app.models.dataset import DatasetModel
@@ -12,7 +12,7 @@ from app.theme import Theme
 from app.views.neighbours_table import DISTANCE, LABEL, RANK, ROW, DistanceBar, NeighboursTable
 from app.views.quiet_table import ROW_HEIGHT, quieten
 
-WIDTHS = {RANK: 34, LABEL: 110, ROW: 72, DISTANCE: 96}
+WIDTHS = {RANK: 34, LABEL: 76, ROW: 72, DISTANCE: 96}
 COLUMN_WIDTH = 110
 # Lines that are to be seen however little room there is.
 FEWEST_LINES = 3
@@ -125,8 +125,16 @@ class NeighboursList(QTableView):
             header.setSectionResizeMode(section, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(section, WIDTHS.get(section, COLUMN_WIDTH))
         if more:
-            # Those before are whole in view; the others begin where they end.
-            others = sum(width for section, width in WIDTHS.items() if section != LABEL)
-            self.setColumnWidth(LABEL, max(WIDTHS[LABEL], self.viewport().width() - others))
+            self._fit_label()
         else:
             header.setSectionResizeMode(LABEL if named else DISTANCE, QHeaderView.ResizeMode.Stretch)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.table_model.columns:
+            self._fit_label()
+
+    def _fit_label(self) -> None:
+        """The columns that are always there are whole in view; the others begin where they end."""
+        others = sum(self.columnWidth(section) for section in WIDTHS if section != LABEL)
+        self.setColumnWidth(LABEL, max(WIDTHS[LABEL], self.viewport().width() - others))

@@ -40,6 +40,7 @@ class PasteVectorDialog(QDialog):
         self.text.selectAll()
 
     def _build(self) -> None:
+        self.text.setObjectName("pasted")
         self.text.setAccessibleName("The vector's numbers")
         self.text.setPlaceholderText("0.12, -0.5, 3e-2 …\nparted by commas, spaces or lines; or a JSON list")
         self.text.setTabChangesFocus(True)
