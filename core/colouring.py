@@ -62,7 +62,7 @@ def one_code(rows: int) -> Coded:
     return Coded(np.zeros(rows, np.uint16), counts)
 
 
-def category_codes(codes: NDArray[np.int32], categories: tuple[str, ...]) -> Coded:
+def category_codes(codes: NDArray[np.integer[Any]], categories: tuple[str, ...]) -> Coded:
     """Codes of categories in their order, the empty one left out: it is missing."""
     filled = [bool(name.strip()) for name in categories]
     if sum(filled) >= MISSING:

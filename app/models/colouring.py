@@ -121,7 +121,7 @@ class ColouringModel(QObject):
         """All there is to colour by."""
         columns = () if self._dataset.table is None else self._dataset.table.columns
         by_column = [ColourBy("category", c) for c in columns if c.codes is not None and len(c.categories) > 1]
-        by_column += [ColourBy("number", c) for c in columns if c.kind == "number"]
+        by_column += [ColourBy("number", c) for c in columns if c.kind in ("number", "date")]
         by_column.sort(key=lambda by: columns.index(by.column))
         return [ColourBy(), *by_column, ColourBy("distance"), ColourBy("order")]
 
@@ -220,7 +220,7 @@ class ColouringModel(QObject):
         if by.kind == "order" and (rows := self.shown.rows):
             return lambda: _by_number(by, np.arange(rows), known, wanted)
         if by.kind == "number" and column is not None:
-            return lambda: _by_number(by, column.values.astype(np.float64, copy=False), known, wanted)
+            return lambda: _by_number(by, column.values, known, wanted)
         return None
 
     def _on_done(self, number: int, result: Colouring | None) -> None:

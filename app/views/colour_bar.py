@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.figures import figure
+from app.figures import date, figure
 from app.palettes import gradient
 from app.theme import DARK, Theme
 from core.colouring import LEVELS, Spread
@@ -25,6 +25,7 @@ class ColourBar(QWidget):
         super().__init__()
         self._theme = DARK
         self._spread: Spread | None = None
+        self._dates = False  # whether the numbers are seconds since 1970
         self._ends = [0.0, 1.0]
         self._dragged: int | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -40,8 +41,8 @@ class ColourBar(QWidget):
         self._theme = theme
         self.update()
 
-    def show_range(self, spread: Spread, low: float, high: float) -> None:
-        self._spread = spread
+    def show_range(self, spread: Spread, low: float, high: float, dates: bool = False) -> None:
+        self._spread, self._dates = spread, dates
         if self._dragged is None:  # what is being dragged is ahead of the map
             self._ends = [low, high]
         self.update()
@@ -94,7 +95,7 @@ class ColourBar(QWidget):
 
     def _draw_figures(self, painter: QPainter, spread: Spread) -> None:
         """Both ends in figures, under their handles as far as there is room."""
-        texts = [figure_of(value, spread.whole) for value in self._ends]
+        texts = [figure_of(value, spread, self._dates) for value in self._ends]
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 for text in texts]
         left, right = (self._x(value) - width / 2 for value, width in zip(self._ends, widths, strict=True))
         right = min(max(right, widths[0] + 8), self.width() - widths[1])
@@ -151,8 +152,10 @@ class ColourBar(QWidget):
             self.update()
 
 
-def figure_of(value: float, whole: bool) -> str:
-    """Whole numbers with all their digits, and below ten thousand, where years lie, without a comma."""
-    if not whole or abs(value) >= 1e9:
+def figure_of(value: float, spread: Spread, dates: bool) -> str:
+    """Whole numbers with all their digits, and below ten thousand, where years lie, without a comma; dates as such."""
+    if dates:
+        return date(value, spread.last - spread.first)
+    if not spread.whole or abs(value) >= 1e9:
         return figure(value)
     return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"

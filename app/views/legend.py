@@ -214,6 +214,9 @@ class LegendView(QWidget):
             return TITLES[by.kind]
         return f"{by.column.name} (as a number)" if by.kind == "number" and by.column.codes is not None else by.column.name
 
+    def _by_date(self, by: ColourBy) -> bool:
+        return by.column is not None and by.column.kind == "date"
+
     def _show(self) -> None:
         shown = self._colouring.shown
         note = self._note()
@@ -221,7 +224,7 @@ class LegendView(QWidget):
         self.note.setVisible(bool(note))
         self.bar.setVisible(shown.spread is not None)
         if shown.spread is not None:
-            self.bar.show_range(shown.spread, *shown.range)
+            self.bar.show_range(shown.spread, *shown.range, dates=self._by_date(shown.by))
         if self._listed != (shown.entries, self._theme):
             self._listed = (shown.entries, self._theme)
             self._list(shown.entries)
@@ -236,7 +239,8 @@ class LegendView(QWidget):
             joined = "with" if result.metric == "inner_product" else "to"
             return f"{DISTANCES[result.metric]} {joined} {self._dataset.label(result.row)}, nearest {nearest}"
         if (spread := colouring.shown.spread) is not None and colouring.shown.by.kind == "number":
-            ends = [figure_of(value, spread.whole) for value in (spread.smallest, spread.largest)]
+            dates = self._by_date(colouring.shown.by)
+            ends = [figure_of(value, spread, dates) for value in (spread.smallest, spread.largest)]
             return f"{int(spread.bins.sum()):,} values from {ends[0]} to {ends[1]}"
         if colouring.by.kind == "one" and self._dataset.dataset is not None:
             return NO_COLOUR if self._dataset.table is not None else NO_TABLE

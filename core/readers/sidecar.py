@@ -6,8 +6,9 @@ import csv
 import io
 from pathlib import Path
 
+from core.columns import make_column
 from core.errors import UserError
-from core.table import Table, make_column
+from core.table import Table
 
 SUFFIXES = (".tsv", ".csv", ".txt")
 # The csv module's own limit of 128 KiB a field is too small for texts that were embedded.

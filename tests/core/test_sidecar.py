@@ -18,7 +18,7 @@ def table(folder: Path, content: str | bytes, rows: int, suffix: str = ".tsv") -
     read = read_sidecar(path, rows)
     assert read.rows == rows
     assert read.source == str(path)
-    assert all(len(column.values) == rows for column in read.columns)
+    assert all(len(column) == rows for column in read.columns)
     return read
 
 
