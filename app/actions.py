@@ -20,6 +20,7 @@ Condition = Literal[
     "busy",
     "compiler",
     "uint16",
+    "labels",
 ]
 
 
@@ -43,6 +44,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "&File", "Ctrl+O", about="Open a file of vectors"),
     ActionSpec("sample", "Open the &sample", "&File"),
     ActionSpec("bfloat16", "Reopen as bfloat16", "&File", "", "uint16", "Read the uint16 values as bits of bfloat16"),
+    ActionSpec("labels", "Choose &labels…", "&File", "Ctrl+L", "data", "Read the labels of the rows from another file"),
+    ActionSpec("join", "&Join labels by a column…", "&File", "", "labels", "Choose what says which row a line is about"),
     ActionSpec("screenshot", "Save a &picture of the window…", "&File", "Ctrl+Shift+S"),
     ActionSpec("quit", "&Quit", "&File", "Ctrl+Q"),
     ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),

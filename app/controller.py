@@ -124,6 +124,11 @@ class Controller(QObject):
         """Open the chosen array of the file that `request` could not decide on."""
         self.open(request.path, array, request.bfloat16, self._select_after_load)
 
+    def annotate(self, path: Path, by: str | None = None) -> None:
+        """Read the labels in a file, joined by a column of it if one is named; those shown stay until these are known to fit."""
+        if self.dataset.dataset is not None:
+            self._submit(AnnotateRequest(self.dataset.dataset, path.absolute(), by))
+
     def reopen_as_bfloat16(self) -> None:
         if self.dataset.dataset is not None:
             self.open(self.dataset.dataset.path, self.dataset.dataset.array_name, bfloat16=True)
@@ -359,10 +364,12 @@ class Controller(QObject):
         match result:
             case LoadResult():
                 self._on_loaded(result)
-            case AnnotateResult(dataset, table, problem) if dataset is current:
+            case AnnotateResult(dataset, table, problem, note) if dataset is current:
                 self.dataset.annotate(table)
                 if problem:
                     self.notices.problem(problem)
+                if note:
+                    self.notices.info(note)
             case ProjectResult(dataset=dataset) if dataset is current:
                 first = self.dataset.non_finite_rows is None
                 self.dataset.check(result.non_finite_rows)

@@ -52,11 +52,14 @@ from app.views.timings import TimingsView
 from core.choosing import How
 from core.errors import ArrayChoice
 from core.readers import SUFFIXES
+from core.readers.sidecar import SUFFIXES as LABEL_SUFFIXES
 from core.types import ExportKind, LoadRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 1
 MAX_K = 1000
+# How labels are joined if not by a column.
+IN_ORDER = "line by line, in the order of the rows"
 
 
 class Window(QMainWindow):
@@ -111,6 +114,8 @@ class Window(QMainWindow):
             "open": self._open_dialog,
             "sample": lambda: c.open(SAMPLE),
             "bfloat16": c.reopen_as_bfloat16,
+            "labels": self._labels_dialog,
+            "join": self._join_dialog,
             "screenshot": self._picture_dialog,
             "quit": self.close,
             "back": c.query.back,
@@ -244,7 +249,15 @@ class Window(QMainWindow):
         c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
-        signals = [c.dataset.opened, c.dataset.checked, c.query.changed, c.jobs.changed, c.selection.changed, c.undo.changed]
+        signals = [
+            c.dataset.opened,
+            c.dataset.annotated,
+            c.dataset.checked,
+            c.query.changed,
+            c.jobs.changed,
+            c.selection.changed,
+            c.undo.changed,
+        ]
         signals += [c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
         for signal in signals:
             signal.connect(self._update_state)
@@ -312,6 +325,7 @@ class Window(QMainWindow):
             "busy": not c.jobs.idle,
             "compiler": problem is None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
+            "labels": c.dataset.table is not None,
         }
         for spec in ACTIONS:
             self._actions[spec.id].setEnabled(states[spec.enabled])
@@ -386,6 +400,22 @@ class Window(QMainWindow):
         name, _ = QFileDialog.getOpenFileName(self, "Open vectors", "", f"Vectors ({patterns});;All files (*)")
         if name:
             self._controller.open(Path(name))
+
+    def _labels_dialog(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in LABEL_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Choose labels", "", f"Labels ({patterns});;All files (*)")
+        if name:
+            self._controller.annotate(Path(name))
+
+    def _join_dialog(self) -> None:
+        """Ask which column of the labels says which row a line is about."""
+        table = self._controller.dataset.table
+        if table is None:
+            return
+        choices = [IN_ORDER, *(column.name for column in table.columns)]
+        text, chosen = QInputDialog.getItem(self, "Join labels", f"{Path(table.source).name} is joined", choices, 0, False)
+        if chosen:
+            self._controller.annotate(Path(table.source), None if text == IN_ORDER else text)
 
     def _picture_dialog(self) -> None:
         dialog = QFileDialog(self, "Save a picture", "kinscope.png", "PNG (*.png)")

@@ -189,7 +189,11 @@ class ColouringModel(QObject):
         self.choice_changed.emit()
 
     def _on_annotated(self) -> None:
-        table = self._dataset.table
+        """Colour by what a table offers first; labels chosen in place of others, by their column of the same name."""
+        table, before = self._dataset.table, self.by.column
+        if before is not None:
+            alike = (by for by in self.choices if by.column and (by.kind, by.column.name) == (self.by.kind, before.name))
+            self.choose(next(alike, ColourBy()))
         if self.by.kind == "one" and table is not None and (column := table.colour_column) is not None:
             self.choose(ColourBy("category", column))
         else:
