@@ -51,6 +51,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),
     ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
     ActionSpec("clear", "&Clear", "&Edit", "Esc", "data", "Give up the tool, then the selection, then the query"),
+    ActionSpec("find", "&Find…", "&Edit", "Ctrl+F", "data", "Find rows by what their fields hold"),
     ActionSpec("tool_pan", "&Pan", "&Select", "V", "data", "Drag to move the map", True),
     ActionSpec("tool_box", "&Box", "&Select", "B", "data", "Drag a box: Shift adds, Ctrl takes away", True),
     ActionSpec("tool_lasso", "&Lasso", "&Select", "L", "data", "Draw around points: Shift adds, Ctrl takes away", True),

@@ -16,6 +16,7 @@ from app.models.jobs import JobsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import Mean, QueryModel
+from app.models.search import SearchModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
 from app.models.undo import UndoModel
@@ -76,6 +77,7 @@ class Controller(QObject):
         self.projection = ProjectionModel()
         self.query = QueryModel()
         self.selection = SelectionModel()
+        self.search = SearchModel(self.dataset)
         self.viewport = ViewportModel()
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
@@ -106,6 +108,7 @@ class Controller(QObject):
         self._bridge.engine.close()
         self.colouring.close()
         self.selector.close()
+        self.search.close()
 
     @property
     def compile_problem(self) -> str | None:
@@ -167,6 +170,12 @@ class Controller(QObject):
         """Let the neighbours that are listed be the selection."""
         if (result := self.neighbours.shown) is not None:
             self.selector.change(lambda: np.sort(result.ids), "replace")
+
+    def select_hits(self) -> None:
+        """Let the rows that the search has found be the selection, and search for nothing any more."""
+        hits = self.search.hits
+        self.selector.change(lambda: hits, "replace")
+        self.search.clear()
 
     def step_back(self) -> None:
         """Undo the last change of selection or view."""

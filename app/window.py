@@ -44,6 +44,7 @@ from app.views.map_box import TOOLS, Tool
 from app.views.neighbours import NeighboursView
 from app.views.notice_bar import NoticeBar
 from app.views.projection import ProjectionView
+from app.views.search import SearchView
 from app.views.selected import SelectedView
 from app.views.selection_bar import SelectionBar
 from app.views.switch import CompileSwitch
@@ -72,12 +73,13 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         c = controller
-        self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.viewport)
+        self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.search, c.viewport)
         self.projection = ProjectionView(c.projection)
         self.legend = LegendView(c.dataset, c.colouring)
         self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours)
         self.selected = SelectedView(c.dataset, c.selection)
-        self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected)])
+        self.search = SearchView(c.dataset, c.search)
+        self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected), ("Search", self.search)])
         self.selection_bar = SelectionBar(self.map, c.dataset, c.projection, c.selection)
         self.timings = TimingsView(c.timings)
         self.activity = ActivityView(c.jobs)
@@ -123,6 +125,7 @@ class Window(QMainWindow):
             "undo": c.step_back,
             "redo": c.step_again,
             "clear": self._clear,
+            "find": self._find,
             "tool_pan": lambda: self._choose_tool("pan"),
             "tool_box": lambda: self._choose_tool("box"),
             "tool_lasso": lambda: self._choose_tool("lasso"),
@@ -266,6 +269,9 @@ class Window(QMainWindow):
         self.map.enclosed.connect(lambda area, how: c.change_selection(area.rows, how))
         self.map.pointed_at.connect(c.follow)
         self.selected.picked.connect(c.select)
+        self.search.wanted.connect(c.search.look_for)
+        self.search.picked.connect(c.select)
+        self.search.select_wanted.connect(c.select_hits)
         self.neighbours.picked.connect(c.select)
         self.neighbours.back.connect(c.query.back)
         self.neighbours.forward.connect(c.query.forward)
@@ -343,13 +349,22 @@ class Window(QMainWindow):
         if (area := self.map.area()) is not None:
             self._controller.change_selection(area.rows, how)
 
+    def _find(self) -> None:
+        dock = next(dock for dock in self._docks if dock.widget() is self.tabs)
+        dock.show()
+        dock.raise_()
+        self.tabs.show_view(self.search)
+        self.search.look()
+
     def _clear(self) -> None:
-        """One thing a key press: what is being drawn, the tool, the selection, the query."""
+        """One thing a key press: what is being drawn, the tool, the search, the selection, the query."""
         c = self._controller
         if self.map.give_up():
             return
         if self.map.tool != "pan":
             self._choose_tool("pan")
+        elif c.search.search is not None:
+            c.search.clear()
         elif len(c.selection):
             c.clear_selection()
         else:
