@@ -10,12 +10,14 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
+from app.images import Images
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.jobs import JobsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import Mean, QueryModel
+from app.models.record import RecordModel
 from app.models.search import SearchModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
@@ -82,6 +84,8 @@ class Controller(QObject):
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
+        self.record = RecordModel(self.query, self.neighbours)
+        self.images = Images()
         self.timings = TimingsModel()
         self.jobs = JobsModel()
         self.device: DeviceInfo | None = None
@@ -109,6 +113,7 @@ class Controller(QObject):
         self.colouring.close()
         self.selector.close()
         self.search.close()
+        self.images.close()
 
     @property
     def compile_problem(self) -> str | None:

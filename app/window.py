@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, QUrl
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
     QCloseEvent,
+    QDesktopServices,
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
@@ -44,6 +45,7 @@ from app.views.map_box import TOOLS, Tool
 from app.views.neighbours import NeighboursView
 from app.views.notice_bar import NoticeBar
 from app.views.projection import ProjectionView
+from app.views.record import RecordView
 from app.views.search import SearchView
 from app.views.selected import SelectedView
 from app.views.selection_bar import SelectionBar
@@ -57,7 +59,7 @@ from core.readers.sidecar import SUFFIXES as LABEL_SUFFIXES
 from core.types import ExportKind, LoadRequest
 from resources import SAMPLE
 
-DOCKS_VERSION = 1
+DOCKS_VERSION = 2
 MAX_K = 1000
 # How labels are joined if not by a column.
 IN_ORDER = "line by line, in the order of the rows"
@@ -78,6 +80,7 @@ class Window(QMainWindow):
         self.legend = LegendView(c.dataset, c.colouring)
         self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours)
         self.selected = SelectedView(c.dataset, c.selection)
+        self.record = RecordView(c.dataset, c.record, c.images)
         self.search = SearchView(c.dataset, c.search)
         self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected), ("Search", self.search)])
         self.selection_bar = SelectionBar(self.map, c.dataset, c.projection, c.selection)
@@ -166,12 +169,14 @@ class Window(QMainWindow):
             self._dock("Colour by", self.legend, left),
             self._dock("Neighbours", self.tabs, right, "Points"),
             self._dock("Timings", self.timings, bottom),
+            self._dock("Record", self.record, right),
         ]
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
-        self.setCorner(Qt.Corner.BottomRightCorner, bottom)
+        self.setCorner(Qt.Corner.BottomRightCorner, right)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[3]], [210], Qt.Orientation.Vertical)
+        self.resizeDocks([self._docks[2], self._docks[4]], [460, 340], Qt.Orientation.Vertical)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, title: str | None = None) -> QDockWidget:
         dock = QDockWidget(title or name, self)
@@ -269,6 +274,8 @@ class Window(QMainWindow):
         self.map.enclosed.connect(lambda area, how: c.change_selection(area.rows, how))
         self.map.pointed_at.connect(c.follow)
         self.selected.picked.connect(c.select)
+        self.map.pointed_at.connect(c.record.point_at)
+        self.record.open_wanted.connect(self._open_elsewhere)
         self.search.wanted.connect(c.search.look_for)
         self.search.picked.connect(c.select)
         self.search.select_wanted.connect(c.select_hits)
@@ -388,6 +395,7 @@ class Window(QMainWindow):
             self.legend,
             self.neighbours,
             self.tabs,
+            self.record,
             self.selection_bar,
             self.timings,
             self.notice,
@@ -457,6 +465,12 @@ class Window(QMainWindow):
         text, chosen = QInputDialog.getItem(self, "Which array?", about, names, 0, False)
         if chosen:
             self._controller.open_array(request, choices[names.index(text)].name)
+
+    def _open_elsewhere(self, url: QUrl) -> None:
+        """Show a page in the browser, or play a file in the system's player."""
+        name = url.toLocalFile() or url.toString()
+        if not QDesktopServices.openUrl(url):
+            self._controller.notices.problem(f"{name} cannot be opened: there is no program for it, or no such file.")
 
     def _show_opening(self) -> None:
         activity = self._controller.jobs.activity

@@ -1,4 +1,4 @@
-"""The neighbours: the query on top with all its fields, below it a table of rank, label, row and distance."""
+"""The neighbours: the query on top, below it a table of rank, label, row and distance."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
-    QFormLayout,
-    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QScrollArea,
-    QSizePolicy,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -131,7 +127,6 @@ class NeighboursView(QWidget):
         self._back, self._forward = self._arrow("‹", "Back (Alt+Left)"), self._arrow("›", "Forward (Alt+Right)")
         self._back.clicked.connect(self.back)
         self._forward.clicked.connect(self.forward)
-        self._record = QScrollArea()
         self.table = QTableView()
         self._bar = DistanceBar(self)
         self.table_model = NeighboursTable(dataset, neighbours)
@@ -160,10 +155,6 @@ class NeighboursView(QWidget):
         top.addWidget(self._title, 1)
         top.addWidget(self._back, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self._forward, 0, Qt.AlignmentFlag.AlignTop)
-        self._record.setWidgetResizable(True)
-        self._record.setFrameShape(QFrame.Shape.NoFrame)
-        self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         table = self.table
         quieten(table, self.table_model, "Neighbours")
         table.setItemDelegateForColumn(DISTANCE, self._bar)
@@ -175,7 +166,6 @@ class NeighboursView(QWidget):
         layout.setContentsMargins(12, 4, 4, 8)
         layout.setSpacing(6)
         layout.addLayout(top)
-        layout.addWidget(self._record)
         layout.addWidget(self._note)
         layout.addWidget(table, 1)
 
@@ -188,7 +178,7 @@ class NeighboursView(QWidget):
         asked = live is not None or self._query.present is not None
         self._back.setEnabled(self._query.can_go_back)
         self._forward.setEnabled(self._query.can_go_forward)
-        for widget in (self._title, self._back, self._forward, self._record, self.table):
+        for widget in (self._title, self._back, self._forward, self.table):
             widget.setVisible(asked)
         # Without labels the row is its own name: the bars get the room.
         named = self._dataset.table is not None
@@ -197,27 +187,10 @@ class NeighboursView(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(fixed, QHeaderView.ResizeMode.Interactive)
         self.table.horizontalHeader().setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
         self.table.setColumnWidth(DISTANCE, 96)
-        form_holder = QWidget()
-        form = QFormLayout(form_holder)
-        form.setContentsMargins(0, 0, 8, 0)
-        form.setHorizontalSpacing(12)
-        form.setVerticalSpacing(3)
         if row is None and mean is not None:
             self._title.setText(mean.name)
         elif row is not None:
             self._title.setText(self._dataset.label(row))
-            record = self._dataset.record(row)
-            for name, text in [("row", f"{row:,}"), *record] if record else []:
-                key, value = QLabel(name), QLabel(text)
-                key.setObjectName("dim")
-                key.setAlignment(Qt.AlignmentFlag.AlignTop)
-                value.setWordWrap(True)
-                value.setTextFormat(Qt.TextFormat.PlainText)
-                value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-                form.addRow(key, value)
-        self._record.setVisible(form.rowCount() > 0)
-        self._record.setWidget(form_holder)
-        self._record.setMaximumHeight(min(form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160, 190) + 4)
         self._show_note()
 
     def _show_note(self) -> None:
