@@ -21,6 +21,7 @@ Condition = Literal[
     "compiler",
     "uint16",
     "labels",
+    "filters",
 ]
 
 
@@ -52,6 +53,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
     ActionSpec("clear", "&Clear", "&Edit", "Esc", "data", "Give up the tool, then the selection, then the query"),
     ActionSpec("find", "&Find…", "&Edit", "Ctrl+F", "data", "Find rows by what their fields hold"),
+    ActionSpec("filter", "Fi&lter…", "&Edit", "Ctrl+Shift+F", "data", "Show only rows with some values"),
+    ActionSpec("unfilter", "Clear all f&ilters", "&Edit", "", "filters", "Let all rows be shown"),
     ActionSpec("tool_pan", "&Pan", "&Select", "V", "data", "Drag to move the map", True),
     ActionSpec("tool_box", "&Box", "&Select", "B", "data", "Drag a box: Shift adds, Ctrl takes away", True),
     ActionSpec("tool_lasso", "&Lasso", "&Select", "L", "data", "Draw around points: Shift adds, Ctrl takes away", True),

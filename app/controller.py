@@ -13,6 +13,7 @@ from app.bridge import EngineBridge
 from app.images import Images
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.jobs import JobsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
@@ -76,6 +77,7 @@ class Controller(QObject):
         self.notices = notices
         self.dataset = DatasetModel()
         self.colouring = ColouringModel(self.dataset)
+        self.filters = FiltersModel(self.dataset)
         self.projection = ProjectionModel()
         self.query = QueryModel()
         self.selection = SelectionModel()
@@ -99,6 +101,7 @@ class Controller(QObject):
         self._distances: DistancesRequest | None = None  # shown as colours, or on their way
         self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
+        self.filters.applied.connect(lambda: self.colouring.filter(self.filters.passed))
         self.query.changed.connect(self._on_query_changed)
         for signal in (self.query.changed, self.neighbours.settings_changed, self.colouring.choice_changed):
             signal.connect(self._measure)
@@ -113,6 +116,7 @@ class Controller(QObject):
         self.colouring.close()
         self.selector.close()
         self.search.close()
+        self.filters.close()
         self.images.close()
 
     @property

@@ -39,6 +39,8 @@ from app.models.neighbours import METRIC_NAMES
 from app.settings import ThemeChoice
 from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
+from app.views.filter_bar import FilterBar
+from app.views.filters import FiltersView
 from app.views.legend import LegendView
 from app.views.map import MapView
 from app.views.map_box import TOOLS, Tool
@@ -78,7 +80,10 @@ class Window(QMainWindow):
         self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.search, c.viewport)
         self.projection = ProjectionView(c.projection)
         self.legend = LegendView(c.dataset, c.colouring)
-        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours)
+        self.filters = FiltersView(c.dataset, c.filters)
+        self.values = Tabs([("Colour by", self.legend), ("Filters", self.filters)])
+        self.filter_bar = FilterBar(self.map, c.filters)
+        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours, c.filters)
         self.selected = SelectedView(c.dataset, c.selection)
         self.record = RecordView(c.dataset, c.record, c.images)
         self.search = SearchView(c.dataset, c.search)
@@ -129,6 +134,8 @@ class Window(QMainWindow):
             "redo": c.step_again,
             "clear": self._clear,
             "find": self._find,
+            "filter": self._filter,
+            "unfilter": c.filters.clear,
             "tool_pan": lambda: self._choose_tool("pan"),
             "tool_box": lambda: self._choose_tool("box"),
             "tool_lasso": lambda: self._choose_tool("lasso"),
@@ -166,7 +173,7 @@ class Window(QMainWindow):
         bottom = Qt.DockWidgetArea.BottomDockWidgetArea
         self._docks = [
             self._dock("Projection", self.projection, left),
-            self._dock("Colour by", self.legend, left),
+            self._dock("Colour by", self.values, left, "Values"),
             self._dock("Neighbours", self.tabs, right, "Points"),
             self._dock("Timings", self.timings, bottom),
             self._dock("Record", self.record, right),
@@ -266,7 +273,7 @@ class Window(QMainWindow):
             c.selection.changed,
             c.undo.changed,
         ]
-        signals += [c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
+        signals += [c.filters.changed, c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
         for signal in signals:
             signal.connect(self._update_state)
         self.map.picked.connect(c.click)
@@ -291,6 +298,12 @@ class Window(QMainWindow):
         self.legend.show_all_wanted.connect(c.colouring.show_all)
         self.legend.bar.range_wanted.connect(c.colouring.set_range)
         self.legend.bar.reset_wanted.connect(c.colouring.reset_range)
+        self.filters.add_wanted.connect(c.filters.add)
+        self.filters.filter_wanted.connect(c.filters.set)
+        self.filters.remove_wanted.connect(c.filters.remove)
+        self.filters.clear_wanted.connect(c.filters.clear)
+        self.filter_bar.widen_wanted.connect(c.filters.widen)
+        self.filter_bar.clear_wanted.connect(c.filters.clear)
         self.timings.race_wanted.connect(c.race)
         self.timings.stop_wanted.connect(c.stop_race)
         self.activity.cancel_wanted.connect(c.cancel)
@@ -339,6 +352,7 @@ class Window(QMainWindow):
             "compiler": problem is None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
             "labels": c.dataset.table is not None,
+            "filters": bool(c.filters.filters),
         }
         for spec in ACTIONS:
             self._actions[spec.id].setEnabled(states[spec.enabled])
@@ -357,11 +371,19 @@ class Window(QMainWindow):
             self._controller.change_selection(area.rows, how)
 
     def _find(self) -> None:
-        dock = next(dock for dock in self._docks if dock.widget() is self.tabs)
+        self._bring(self.tabs, self.search)
+        self.search.look()
+
+    def _filter(self) -> None:
+        self._bring(self.values, self.filters)
+        self.filters.choice.setFocus()
+
+    def _bring(self, tabs: Tabs, view: QWidget) -> None:
+        """Show a view that shares a dock with others."""
+        dock = next(dock for dock in self._docks if dock.widget() is tabs)
         dock.show()
         dock.raise_()
-        self.tabs.show_view(self.search)
-        self.search.look()
+        tabs.show_view(view)
 
     def _clear(self) -> None:
         """One thing a key press: what is being drawn, the tool, the search, the selection, the query."""
@@ -393,6 +415,9 @@ class Window(QMainWindow):
             self.map,
             self.projection,
             self.legend,
+            self.filters,
+            self.values,
+            self.filter_bar,
             self.neighbours,
             self.tabs,
             self.record,

@@ -279,7 +279,7 @@ class LegendView(QWidget):
             item.setToolTip(f"{entry.name}: {share}{state}\n{KEYS}")
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.name}, {share}{state}")
         self.count.setVisible(bool(colouring.shown.entries))
-        self.count.setText(f"{shown_rows:,} of {rows:,} rows" if hidden else f"{rows:,} rows")
+        self.count.setText(f"{shown_rows:,} of {rows:,} rows" if shown_rows < rows else f"{rows:,} rows")
         self.show_all.setVisible(bool(hidden))
 
     def _filter(self, text: str) -> None:

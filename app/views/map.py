@@ -116,7 +116,7 @@ class MapView(QWidget):
         self._projection.changed.connect(self._on_points)
         self._dataset.opened.connect(self._on_opened)
         self._colouring.changed.connect(self._on_coloured)
-        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.hidden))
+        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.unseen))
         for signal in (self._query.changed, self._neighbours.changed, self._neighbours.live_changed):
             signal.connect(self._mark)
         self._dataset.annotated.connect(self._mark)
@@ -322,7 +322,7 @@ class MapView(QWidget):
 
     def _on_coloured(self) -> None:
         self._renderer.set_codes(self._codes())
-        self.hide_codes(self._colouring.hidden)
+        self.hide_codes(self._colouring.unseen)
         self._mark()
 
     def _codes(self) -> np.ndarray:

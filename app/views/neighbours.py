@@ -20,8 +20,10 @@ from PySide6.QtWidgets import (
 
 from app.figures import figure
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.models.query import QueryModel
+from app.palettes import grey
 from app.theme import DARK, Theme
 from app.views.quiet_table import quieten
 from core.types import Metric, NeighboursResult
@@ -40,9 +42,11 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class NeighboursTable(QAbstractTableModel):
-    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel) -> None:
+    theme = DARK
+
+    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
         super().__init__()
-        self._dataset, self._neighbours = dataset, neighbours
+        self._dataset, self._neighbours, self._filters = dataset, neighbours, filters
         neighbours.changed.connect(self._reset)
         neighbours.live_changed.connect(self._reset)
         dataset.annotated.connect(self._reset)
@@ -80,8 +84,12 @@ class NeighboursTable(QAbstractTableModel):
         row, distance = int(result.ids[rank]), float(result.distances[rank])
         if role == Qt.ItemDataRole.DisplayRole:
             return (str(rank + 1), self._dataset.label(row), f"{row:,}", figure(distance))[column]
+        passes = self._filters.passes(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
+            about = f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
+            return about if passes else f"{about}\nLeft out on the map by the filters, and a true neighbour all the same"
+        if role == Qt.ItemDataRole.ForegroundRole and not passes:
+            return QColor(grey(self.theme))
         if role == Qt.ItemDataRole.TextAlignmentRole and column != LABEL:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == BAR_ROLE:
@@ -111,11 +119,11 @@ class NeighboursView(QWidget):
     back = Signal()
     forward = Signal()
 
-    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel) -> None:
+    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._dataset, self._query, self._neighbours = dataset, query, neighbours
+        self._dataset, self._query, self._neighbours, self._filters = dataset, query, neighbours, filters
         self._title = QLabel()
         self._title.setObjectName("query")
         self._title.setWordWrap(True)
@@ -129,18 +137,20 @@ class NeighboursView(QWidget):
         self._forward.clicked.connect(self.forward)
         self.table = QTableView()
         self._bar = DistanceBar(self)
-        self.table_model = NeighboursTable(dataset, neighbours)
+        self.table_model = NeighboursTable(dataset, neighbours, filters)
         self._build()
         for signal in (query.changed, dataset.annotated, neighbours.live_changed):
             signal.connect(self._show_query)
         neighbours.changed.connect(self._show_note)
+        filters.applied.connect(self._show_note)
+        filters.applied.connect(self.table.viewport().update)
         neighbours.walked.connect(self._show_walked)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_clicked)
         self._show_query()
 
     def set_theme(self, theme: Theme) -> None:
-        self._bar.theme = theme
+        self._bar.theme = self.table_model.theme = theme
         self.table.viewport().update()
 
     def _arrow(self, text: str, tip: str) -> QToolButton:
@@ -205,9 +215,11 @@ class NeighboursView(QWidget):
             first = ", first call" if result.timing.first else ""
             of = f" to the mean of {len(mean.rows):,} rows" if result.row is None and mean is not None else ""
             follows = ", under the cursor" if result is self._neighbours.live else ""
+            out = sum(not self._filters.passes(row) for row in result.ids.tolist())
+            filtered = f"; {out} left out on the map by filters, in grey" if out else ""
             self._note.setText(
                 f"{len(result.ids)} nearest{of} by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
-                f"{figure(result.timing.ms)} ms {mode}{first}{follows}"
+                f"{figure(result.timing.ms)} ms {mode}{first}{follows}{filtered}"
             )
             self._note.setToolTip(
                 "Proven: no row left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"
