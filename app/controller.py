@@ -29,7 +29,7 @@ from app.selector import Find, Selector
 from app.settings import Settings
 from core.choosing import How, combined
 from core.dataset import Dataset
-from core.errors import ChoiceNeeded, CompileUnavailable, UserError
+from core.errors import ChoiceNeeded, CompileUnavailable, JoinNeeded, UserError
 from core.types import (
     AnnotateRequest,
     AnnotateResult,
@@ -69,6 +69,7 @@ class Controller(QObject):
     device_known = Signal()
     mode_changed = Signal()
     choice_needed = Signal(object, object)  # a LoadRequest and the arrays of its file: the user is to choose one
+    join_needed = Signal(object, object)  # an AnnotateRequest and its JoinNeeded: the user is to choose a column
     settled = Signal()  # nothing is running or waiting any more
 
     def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
@@ -456,6 +457,8 @@ class Controller(QObject):
             self._again_uncompiled(request)
         elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest):
             self.choice_needed.emit(request, error.choices)
+        elif isinstance(error, JoinNeeded) and error.columns and isinstance(request, AnnotateRequest):
+            self.join_needed.emit(request, error)
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:

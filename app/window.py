@@ -55,10 +55,10 @@ from app.views.switch import CompileSwitch
 from app.views.tabs import Tabs
 from app.views.timings import TimingsView
 from core.choosing import How
-from core.errors import ArrayChoice
+from core.errors import ArrayChoice, JoinNeeded
 from core.readers import SUFFIXES
 from core.readers.sidecar import SUFFIXES as LABEL_SUFFIXES
-from core.types import ExportKind, LoadRequest
+from core.types import AnnotateRequest, ExportKind, LoadRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 2
@@ -262,6 +262,7 @@ class Window(QMainWindow):
         c.mode_changed.connect(self._update_state)
         # Queued: the question waits for an answer in an event loop of its own, after the job has ended.
         c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
+        c.join_needed.connect(self._choose_join, Qt.ConnectionType.QueuedConnection)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
         signals = [
@@ -464,6 +465,12 @@ class Window(QMainWindow):
         text, chosen = QInputDialog.getItem(self, "Join labels", f"{Path(table.source).name} is joined", choices, 0, False)
         if chosen:
             self._controller.annotate(Path(table.source), None if text == IN_ORDER else text)
+
+    def _choose_join(self, request: AnnotateRequest, problem: JoinNeeded) -> None:
+        about = f"{problem}\nWhich column does?"
+        text, chosen = QInputDialog.getItem(self, "Join labels", about, problem.columns, 0, False)
+        if chosen and request.path is not None:
+            self._controller.annotate(request.path, text)
 
     def _picture_dialog(self) -> None:
         dialog = QFileDialog(self, "Save a picture", "kinscope.png", "PNG (*.png)")

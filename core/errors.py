@@ -36,3 +36,11 @@ class ChoiceNeeded(UserError):
         listed = ", ".join(map(str, choices))
         super().__init__(f"{path} holds {len(choices)} arrays: {listed}. Name the one to open (--array NAME).")
         self.choices = choices
+
+
+class JoinNeeded(UserError):
+    """Labels have more or fewer lines than there are rows; `columns` names those that could say which row a line is about."""
+
+    def __init__(self, message: str, columns: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.columns = columns

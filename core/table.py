@@ -113,7 +113,7 @@ class Table:
         others = (c for c in self.columns if not c.is_number)
         return next(words, None) or next(others, None) or self.columns[0]
 
-    @property
+    @cached_property
     def colour_column(self) -> Column | None:
         """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most.
 

@@ -34,8 +34,8 @@ HIDDEN_ROLE = Qt.ItemDataRole.UserRole + 2
 INDENT_ROLE = Qt.ItemDataRole.UserRole + 3
 TITLES = {"one": "None", "distance": "Distance to the query", "order": "Row order"}
 NO_TABLE = (
-    "Put a .tsv, .csv or .txt of the same name beside the file, one line a row, and its columns can colour the map. "
-    "Distance to the query and row order can without."
+    "Put a .tsv, .csv, .txt, .parquet or .jsonl of the same name beside the file, or choose labels (Ctrl+L), and their columns "
+    "can colour the map. Distance to the query and row order can without."
 )
 NO_COLOUR = "Choose what the colours of the points shall tell."
 NO_QUERY = "Click a point on the map: all others take their colour from the distance to it."

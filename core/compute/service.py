@@ -171,11 +171,12 @@ class Service:
             return AnnotateResult(dataset, None, None)
         job.report("Reading labels", 0, 0)
         try:
-            labels = read_sidecar(path, dataset.rows, by=request.by, poll=job.poll)
+            labels = read_sidecar(path, dataset.rows, by=request.by, poll=job.give_way)
         except UserError as error:
             if request.path is not None:  # what is shown stays
                 raise
             return AnnotateResult(dataset, None, f"{str(error).removesuffix('.')}; shown without labels.")
+        _ = labels.table.colour_column  # found now, not on the Qt thread
         return AnnotateResult(dataset, labels.table, None, labels.note)
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:

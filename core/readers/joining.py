@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from core.arrow_table import column_from_arrow
-from core.errors import UserError
+from core.errors import JoinNeeded, UserError
 from core.table import Column, Table
 
 # Columns that are taken to hold the numbers of rows, in small letters, if they can.
@@ -44,14 +44,17 @@ def joined(table: Table, lines: int, rows: int, own: Table | None = None, by: st
 
 def _found(table: Table, lines: int, rows: int, namesakes: dict[str, Column]) -> tuple[str, NDArray[np.int64]]:
     """A column that tells which row each line is about, and the line of each row, -1 where it has none."""
+    others = []
     for column in table.columns:
-        if column.name in namesakes or column.name.lower() in NAMES:
-            line_of = _line_of(column, rows, namesakes.get(column.name))
-            if line_of is not None:
-                return column.name, line_of
-    raise UserError(
+        line_of = _line_of(column, rows, namesakes.get(column.name))
+        if line_of is not None and (column.name in namesakes or column.name.lower() in NAMES):
+            return column.name, line_of
+        if line_of is not None:
+            others.append(column.name)
+    raise JoinNeeded(
         f"The labels in {table.source} have {lines:,} lines, the vectors {rows:,} rows, and no column named 'row' or 'id' holds "
-        "the number of the row that each line is about."
+        "the number of the row that each line is about.",
+        tuple(others),
     )
 
 

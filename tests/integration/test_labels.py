@@ -57,3 +57,24 @@ def test_labels_are_joined_by_a_column_the_user_names(
     program.bot.waitUntil(lambda: program.controller.jobs.idle)
     assert program.controller.dataset.label(7) == "word 7"
     assert "joined by its column 'at'" in program.message
+
+
+def test_fewer_labels_ask_which_column_says_the_row(
+    program: Program, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.open(file)
+    other = tmp_path / "other.csv"
+    other.write_text("word,legs,at\nspider,8,7\nant,6,3\n")
+    offered: list[tuple[str, ...]] = []
+
+    def ask(_: object, _title: str, about: str, names: tuple[str, ...], *__: object) -> tuple[str, bool]:
+        assert "3 lines, the vectors 500 rows" in about
+        offered.append(names)
+        return "at", True
+
+    monkeypatch.setattr(QInputDialog, "getItem", ask)
+    choose(program, other, monkeypatch)
+    program.bot.waitUntil(lambda: program.controller.dataset.label(7) == "spider")
+    assert offered == [("legs", "at")]
+    assert "498 of 500 rows have no line" in program.message
+    assert program.controller.dataset.label(8) == "row 8"
