@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListWidgetItem, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.theme import DARK, Theme
@@ -144,8 +144,7 @@ class HoldingCard(Card):
 
     def show_filter(self, wanted: Filter, result: Filtered | None) -> None:
         if isinstance(wanted, Holding) and wanted.text != self.field.text():
-            with QSignalBlocker(self.field):
-                self.field.setText(wanted.text)
+            self.field.setText(wanted.text)
 
 
 def card_for(wanted: Filter) -> Card:

@@ -50,6 +50,7 @@ class FiltersView(QWidget):
         self.choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.note.setObjectName("dim")
         self.note.setWordWrap(True)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.clear.setObjectName("link")
         self.clear.setCursor(Qt.CursorShape.PointingHandCursor)
         holder = QWidget()
@@ -73,6 +74,7 @@ class FiltersView(QWidget):
         layout.addLayout(choice)
         layout.addLayout(foot)
         layout.addWidget(self._scroll, 1)
+        layout.addStretch(0)
 
     def _on_chosen(self, at: int) -> None:
         column = self.choice.itemData(at)
@@ -98,7 +100,7 @@ class FiltersView(QWidget):
             for column in () if table is None else table.columns:
                 if column not in wanted:
                     self.choice.addItem(column.name, column)
-        self.choice.setEnabled(table is not None)
+        self.choice.setVisible(table is not None)
         self.clear.setVisible(bool(filters))
         self._scroll.setVisible(bool(filters))
         self._show_results()

@@ -105,9 +105,9 @@ class SearchView(QWidget):
     def _show_columns(self) -> None:
         """Where one can look: in the label at first."""
         table = self._dataset.table
-        with QSignalBlocker(self.where), QSignalBlocker(self.field):
+        self.field.clear()
+        with QSignalBlocker(self.where):
             self.where.clear()
-            self.field.clear()
             if table is not None:
                 self.where.addItem(f"In {table.label_column.name}", table.label_column)
                 self.where.addItem("In all columns", None)
@@ -115,7 +115,7 @@ class SearchView(QWidget):
                     if column is not table.label_column:
                         self.where.addItem(f"In {column.name}", column)
         for widget in (self.field, self.where, self.how):
-            widget.setEnabled(table is not None)
+            widget.setVisible(table is not None)
         self._show()
 
     def _want(self) -> None:
@@ -133,8 +133,7 @@ class SearchView(QWidget):
     def _show(self) -> None:
         search = self._search
         if search.search is None:
-            with QSignalBlocker(self.field):
-                self.field.clear()
+            self.field.clear()
         self.note.setText(self._told())
         self.select.setVisible(len(search.hits) > 0)
         self.table.setVisible(len(search.hits) > 0)

@@ -168,7 +168,7 @@ def test_another_file_has_no_filters(filtering: Program, tmp_path: Path) -> None
     program.open(other)
     assert program.controller.filters.filters == ()
     assert len(shown(program)) == 30
-    assert not program.window.filters.choice.isEnabled()
+    assert program.window.filters.choice.isHidden()
 
 
 def test_filters_are_said_in_few_words(filtering: Program) -> None:

@@ -130,5 +130,5 @@ def test_another_file_forgets_the_search(searching: Program, tmp_path: Path) -> 
     np.save(other, np.random.default_rng(1).random((30, 4), np.float32))
     searching.open(other)
     assert searching.controller.search.search is None
-    assert not searching.window.search.field.isEnabled()
+    assert searching.window.search.field.isHidden()
     assert "labels" in searching.window.search.note.text()
