@@ -12,12 +12,13 @@ import pyarrow.json as arrow_json
 import pyarrow.parquet as parquet
 
 from core.arrow_table import column_from_arrow
-from core.errors import UserError
+from core.errors import UserError, reason
 from core.table import Table
 
 # Labels may take this share of the memory that is free when they are read.
 MEMORY_SHARE = 0.5
 BATCH = 1 << 15
+FAULTS = (pa.ArrowException, UnicodeDecodeError)
 
 Poll = Callable[[], None]
 
@@ -29,7 +30,7 @@ def read_parquet(path: Path, _rows: int, poll: Poll) -> tuple[Table, int]:
             names = [field.name for field in file.schema_arrow if not _is_vector(field.type)]
             columns = tuple(column_from_arrow(name, _read_column(path, file, name, poll)) for name in names)
             return Table(str(path), file.metadata.num_rows, columns), file.metadata.num_rows
-    except pa.ArrowException as error:
+    except FAULTS as error:
         raise _damaged(path, error) from None
 
 
@@ -39,6 +40,7 @@ def _read_column(path: Path, file: Any, name: str, poll: Poll) -> Any:
     chunks: list[Any] = []
     for batch in file.iter_batches(BATCH, columns=[name]):
         poll()
+        batch.validate(full=True)  # a damaged file may hold texts that are none
         chunks.append(batch.column(0))
         room -= chunks[-1].nbytes
         if room < 0:
@@ -50,15 +52,15 @@ def read_jsonl(path: Path, _rows: int, poll: Poll) -> tuple[Table, int]:
     """The columns of a file with a JSON object a line, and its number of lines. Raises UserError, OSError."""
     try:
         read = arrow_json.read_json(path)
-    except pa.ArrowException as error:
+        read.validate(full=True)
+        columns, lines = [], read.num_rows
+        while read.num_columns:
+            poll()
+            if not _is_vector(read.field(0).type):
+                columns.append(column_from_arrow(read.field(0).name, read.column(0)))
+            read = read.remove_column(0)
+    except FAULTS as error:
         raise _damaged(path, error) from None
-    columns = []
-    while read.num_columns:
-        poll()
-        if not _is_vector(read.field(0).type):
-            columns.append(column_from_arrow(read.field(0).name, read.column(0)))
-        lines = read.num_rows
-        read = read.remove_column(0)
     return Table(str(path), lines, tuple(columns)), lines
 
 
@@ -69,5 +71,4 @@ def _is_vector(kind: Any) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    reason = str(error).splitlines()[0].rstrip(".")
-    return UserError(f"The labels in {path} cannot be read ({reason}).")
+    return UserError(f"The labels in {path} cannot be read ({reason(error)}).")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from core.errors import UserError
+from core.errors import UserError, reason
 from core.readers.joining import Labels, joined
 from core.readers.labels_table import read_jsonl, read_parquet
 from core.readers.labels_text import read_text
@@ -36,7 +36,7 @@ def read_sidecar(path: Path, rows: int, own: Table | None = None, by: str | None
     try:
         table, lines = READERS.get(path.suffix.lower(), read_text)(path, rows, poll)
     except OSError as error:
-        raise UserError(f"The labels in {path} cannot be read ({error.strerror or error}).") from None
+        raise UserError(f"The labels in {path} cannot be read ({reason(error)}).") from None
     pa.default_memory_pool().release_unused()  # what reading took beyond the columns
     if not table.columns:
         raise UserError(f"{path} has no column that could be a label.")
