@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
 from app.images import Images
+from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.filters import FiltersModel
@@ -90,6 +91,7 @@ class Controller(QObject):
         self.record = RecordModel(self.query, self.neighbours)
         self.images = Images()
         self.timings = TimingsModel()
+        self.chart = ChartModel(settings)
         self.jobs = JobsModel()
         self.device: DeviceInfo | None = None
         self.mode: Mode = "compiled"

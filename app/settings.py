@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,18 @@ VERSION = 1
 MAX_RECENT = 10
 
 ThemeChoice = Literal["system", "dark", "light"]
+# How many of the latest queries the chart of timings may show; 0 is all that are kept.
+SPANS = (50, 200, 1000, 0)
+
+
+@dataclass(frozen=True)
+class ChartLook:
+    """How the chart of timings shows queries."""
+
+    stages: bool = False  # bars of the stages, not dots of the whole
+    span: int = 200
+    log: bool = True
+    memory: bool = False  # with a line of the memory
 
 
 class Settings:
@@ -28,6 +41,22 @@ class Settings:
     @theme.setter
     def theme(self, value: ThemeChoice) -> None:
         self._store.setValue("theme", value)
+
+    @property
+    def chart(self) -> ChartLook:
+        usual = ChartLook()
+        span = self._number("chart/span", usual.span)
+        return ChartLook(
+            self._flag("chart/stages", usual.stages),
+            span if span in SPANS else usual.span,
+            self._flag("chart/log", usual.log),
+            self._flag("chart/memory", usual.memory),
+        )
+
+    @chart.setter
+    def chart(self, look: ChartLook) -> None:
+        for name, value in asdict(look).items():
+            self._store.setValue(f"chart/{name}", value)
 
     @property
     def recent(self) -> list[Path]:
@@ -58,6 +87,9 @@ class Settings:
     def _bytes(self, key: str) -> QByteArray | None:
         value = self._store.value(key)
         return value if isinstance(value, QByteArray) else None
+
+    def _flag(self, key: str, default: bool) -> bool:
+        return {"true": True, "false": False}.get(str(self._store.value(key, default)).lower(), default)
 
     def _number(self, key: str, default: int) -> int:
         try:

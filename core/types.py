@@ -42,6 +42,8 @@ class Timing:
     traces: int  # how many functions this call traced; 0 when all were compiled before
     bytes_read: int  # bytes of vectors the computation had to read
     stages: tuple[tuple[str, float], ...] = ()  # (name, ms), in order
+    reasons: tuple[str, ...] = ()  # why this was a first call, a phrase each
+    memory_bytes: int = 0  # peak of what MLX held meanwhile, vectors included
 
 
 @dataclass(frozen=True, slots=True)
