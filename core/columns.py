@@ -106,19 +106,21 @@ class Texts:
 
 def make_column(name: str, texts: Iterable[str]) -> Column:
     """A column from texts as a file would hold them: numbers where every filled value is one, categories where values repeat."""
-    written = pa.chunked_array([pa.array(texts, pa.string())])
+    return column_of_texts(name, pa.chunked_array([pa.array(texts, pa.string())]), written=True)
+
+
+def column_of_texts(name: str, data: Any, written: bool) -> Column:
+    """A column from a chunked array of strings."""
     try:
-        return column_of_texts(name, written, written=True)
+        return _gathered(data, Texts(written)).finish(name)
     except Refuted:
-        return column_of_texts(name, written, written=True, as_text=True)
+        return _gathered(data, Texts(written, as_text=True)).finish(name)
 
 
-def column_of_texts(name: str, data: Any, written: bool, as_text: bool = False) -> Column:
-    """A column from a chunked array of strings. Raises Refuted."""
-    gathered = Texts(written, as_text)
+def _gathered(data: Any, texts: Texts) -> Texts:
     for chunk in data.chunks:
-        gathered.add(chunk)
-    return gathered.finish(name)
+        texts.add(chunk)
+    return texts
 
 
 def plain_column(name: str, data: Any) -> Column:

@@ -130,9 +130,6 @@ class Table:
     def label(self, row: int) -> str:
         return self.label_column.text(row)
 
-    def record(self, row: int) -> list[tuple[str, str]]:
-        return [(c.name, c.text(row)) for c in self.columns]
-
 
 def value_text(value: object) -> str:
     """A value as it is shown; nothing where it is missing."""
