@@ -10,14 +10,18 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
+from app.images import Images
 from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.jobs import JobsModel
 from app.models.labels import LabelsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import QueryModel
+from app.models.record import RecordModel
+from app.models.search import SearchModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
 from app.models.undo import UndoModel
@@ -27,7 +31,7 @@ from app.selector import Find, Selector
 from app.settings import Settings
 from core.choosing import How, combined
 from core.dataset import Dataset
-from core.errors import ChoiceNeeded, CompileUnavailable, UserError
+from core.errors import ChoiceNeeded, CompileUnavailable, JoinNeeded, UserError
 from core.queries import MeanQuery, Query, RowQuery
 from core.types import (
     AnnotateRequest,
@@ -72,6 +76,7 @@ class Controller(QObject):
     choice_needed = Signal(object, object)  # a request to open a file and its arrays: the user is to choose one
     queries_opened = Signal(object)  # a Dataset whose rows can be queries
     queries_refused = Signal(str)  # why such a file cannot be opened
+    join_needed = Signal(object, object)  # an AnnotateRequest and its JoinNeeded: the user is to choose a column
     settled = Signal()  # nothing is running or waiting any more
 
     def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
@@ -80,15 +85,19 @@ class Controller(QObject):
         self.notices = notices
         self.dataset = DatasetModel()
         self.colouring = ColouringModel(self.dataset)
+        self.filters = FiltersModel(self.dataset)
         self.projection = ProjectionModel()
         self.query = QueryModel()
         self.selection = SelectionModel()
+        self.search = SearchModel(self.dataset)
         self.viewport = ViewportModel()
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
         self.neighbours.columns = settings.neighbour_columns
         self.labels = LabelsModel(self.dataset)
+        self.record = RecordModel(self.query, self.neighbours)
+        self.images = Images()
         self.timings = TimingsModel()
         self.chart = ChartModel(settings)
         self.jobs = JobsModel()
@@ -103,6 +112,7 @@ class Controller(QObject):
         self._distances: DistancesRequest | None = None  # shown as colours, or on their way
         self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
+        self.filters.applied.connect(lambda: self.colouring.filter(self.filters.passed))
         self.query.changed.connect(self._on_query_changed)
         for signal in (self.query.changed, self.neighbours.settings_changed, self.colouring.choice_changed):
             signal.connect(self._measure)
@@ -117,6 +127,9 @@ class Controller(QObject):
         self.colouring.close()
         self.selector.close()
         self.labels.close()
+        self.search.close()
+        self.filters.close()
+        self.images.close()
 
     @property
     def compile_problem(self) -> str | None:
@@ -137,6 +150,11 @@ class Controller(QObject):
             self.open_queries(request.path, array)
             return
         self.open(request.path, array, request.bfloat16, self._select_after_load)
+
+    def annotate(self, path: Path, by: str | None = None) -> None:
+        """Read the labels in a file, joined by a column of it if one is named; those shown stay until these are known to fit."""
+        if self.dataset.dataset is not None:
+            self._submit(AnnotateRequest(self.dataset.dataset, path.absolute(), by))
 
     def reopen_as_bfloat16(self) -> None:
         if self.dataset.dataset is not None:
@@ -185,6 +203,12 @@ class Controller(QObject):
         """Let the neighbours that are listed be the selection."""
         if (result := self.neighbours.shown) is not None:
             self.selector.change(lambda: np.sort(result.ids), "replace")
+
+    def select_hits(self) -> None:
+        """Let the rows that the search has found be the selection, and search for nothing any more."""
+        hits = self.search.hits
+        self.selector.change(lambda: hits, "replace")
+        self.search.clear()
 
     def step_back(self) -> None:
         """Undo the last change of selection or view."""
@@ -387,10 +411,12 @@ class Controller(QObject):
         match result:
             case LoadResult():
                 self._on_loaded(result)
-            case AnnotateResult(dataset, table, problem) if dataset is current:
+            case AnnotateResult(dataset, table, problem, note) if dataset is current:
                 self.dataset.annotate(table)
                 if problem:
                     self.notices.problem(problem)
+                if note:
+                    self.notices.info(note)
             case ProjectResult(dataset=dataset) if dataset is current:
                 first = self.dataset.non_finite_rows is None
                 self.dataset.check(result.non_finite_rows)
@@ -461,6 +487,8 @@ class Controller(QObject):
             self._again_uncompiled(request)
         elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest | OpenQueriesRequest):
             self.choice_needed.emit(request, error.choices)
+        elif isinstance(error, JoinNeeded) and error.columns and isinstance(request, AnnotateRequest):
+            self.join_needed.emit(request, error)
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:

@@ -91,9 +91,11 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnnotateRequest:
-    """Find and read the labels beside the file."""
+    """Read the labels beside the file, or those in `path`, line by line or joined by the column `by`."""
 
     dataset: Dataset
+    path: Path | None = None
+    by: str | None = None
     key: str = "annotate"
     priority: int = 2
 
@@ -247,6 +249,7 @@ class AnnotateResult:
     dataset: Dataset
     table: Table | None
     problem: str | None  # a sentence, when labels were found but cannot be used
+    note: str | None = None  # a sentence, when lines and rows are not one to one
 
 
 @dataclass(frozen=True, slots=True)

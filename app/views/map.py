@@ -16,7 +16,8 @@ from app.models.dataset import DatasetModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import QueryModel
-from app.models.selection import SelectionModel
+from app.models.search import SearchModel
+from app.models.selection import SelectionModel, no_rows
 from app.models.viewport import Range, ViewportModel
 from app.palettes import light_table, linear_light
 from app.theme import DARK, Theme
@@ -60,12 +61,14 @@ class MapView(QWidget):
         query: QueryModel,
         neighbours: NeighboursModel,
         selection: SelectionModel,
+        search: SearchModel,
         viewport: ViewportModel,
     ) -> None:
         super().__init__()
         self._dataset, self._colouring, self._projection = dataset, colouring, projection
         self._query, self._neighbours = query, neighbours
-        self._selection, self._viewport = selection, viewport
+        self._selection, self._search, self._viewport = selection, search, viewport
+        self._chosen = no_rows()  # the rows that stand out
         self._theme = DARK
         self._index: PointIndex | None = None
         self._moved = False  # whether the user has panned or zoomed since the file was opened
@@ -116,12 +119,13 @@ class MapView(QWidget):
         self._projection.changed.connect(self._on_points)
         self._dataset.opened.connect(self._on_opened)
         self._colouring.changed.connect(self._on_coloured)
-        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.hidden))
+        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.unseen))
         for signal in (self._query.changed, self._neighbours.changed, self._neighbours.live_changed):
             signal.connect(self._mark)
         self._dataset.annotated.connect(self._mark)
         self._neighbours.walked.connect(self._on_walked)
-        self._selection.changed.connect(self._on_selected)
+        self._selection.changed.connect(self._on_chosen)
+        self._search.changed.connect(self._on_chosen)
         self._viewport.wanted.connect(self._look_at)
         self._box.sigRangeChanged.connect(self._on_range)
         self._box.sigResized.connect(self._request)
@@ -291,8 +295,13 @@ class MapView(QWidget):
         self._viewport.tell((x0, x1, y0, y1), self._box.moving)
         self._request()
 
-    def _on_selected(self) -> None:
-        self._renderer.set_selected(self._selection.rows)
+    def _on_chosen(self) -> None:
+        """What is searched for stands out in place of the selection, which is kept."""
+        chosen = self._search.hits if self._search.search is not None else self._selection.rows
+        if chosen is self._chosen or not (len(chosen) or len(self._chosen)):
+            return
+        self._chosen = chosen
+        self._renderer.set_selected(chosen)
         self._generation += 1
         self._request()
         self._mark()
@@ -317,7 +326,7 @@ class MapView(QWidget):
 
     def _on_coloured(self) -> None:
         self._renderer.set_codes(self._codes())
-        self.hide_codes(self._colouring.hidden)
+        self.hide_codes(self._colouring.unseen)
         self._mark()
 
     def _codes(self) -> np.ndarray:
@@ -408,7 +417,7 @@ class MapView(QWidget):
         if result is not None and answered:
             count = len(result.ids)
             neighbours = [self._mark_of(int(i), 1 - rank / count) for rank, i in enumerate(result.ids)]
-        rows = self._selection.rows
+        rows = self._chosen
         few = self._shown.few if self._shown is not None and self._shown.generation == self._generation else None
         marks = Marks(
             query,

@@ -1,16 +1,11 @@
-"""The neighbours: the query on top with all its fields, below it what is nearest."""
+"""The neighbours: the query on top, below it what is nearest."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
-    QScrollArea,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -18,15 +13,12 @@ from PySide6.QtWidgets import (
 
 from app.figures import figure
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.models.query import QueryModel
 from app.theme import Theme
 from app.views.neighbours_list import NeighboursList
-from core.queries import row_of
 
-# Pixels, and share of the panel, that the query's fields take at most.
-RECORD_HEIGHT = 190
-RECORD_SHARE = 0.3
 EMPTY = "Click a point on the map: its nearest neighbours are listed here."
 
 
@@ -35,11 +27,11 @@ class NeighboursView(QWidget):
     back = Signal()
     forward = Signal()
 
-    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel) -> None:
+    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._dataset, self._query, self._neighbours = dataset, query, neighbours
+        self._dataset, self._query, self._neighbours, self._filters = dataset, query, neighbours, filters
         self._title = QLabel()
         self._title.setObjectName("query")
         self._title.setWordWrap(True)
@@ -51,9 +43,7 @@ class NeighboursView(QWidget):
         self._back, self._forward = self._arrow("‹", "Back (Alt+Left)"), self._arrow("›", "Forward (Alt+Right)")
         self._back.clicked.connect(self.back)
         self._forward.clicked.connect(self.forward)
-        self._record = QScrollArea()
-        self._wanted = 0  # pixels that its fields take
-        self.table = NeighboursList(dataset, neighbours)
+        self.table = NeighboursList(dataset, neighbours, filters)
         self.table_model = self.table.table_model
         self._more = self._arrow("⋯", "Select all, copy, choose columns")
         self._more.clicked.connect(lambda: self.table.open_menu(self._more.mapToGlobal(self._more.rect().bottomLeft())))
@@ -61,6 +51,8 @@ class NeighboursView(QWidget):
         for signal in (query.changed, dataset.annotated, neighbours.live_changed):
             signal.connect(self._show_query)
         neighbours.changed.connect(self._show_note)
+        filters.applied.connect(self._show_note)
+        filters.applied.connect(self.table.viewport().update)
         neighbours.walked.connect(self._show_walked)
         self.table.chosen.connect(self._on_chosen)
         self._show_query()
@@ -80,10 +72,6 @@ class NeighboursView(QWidget):
         top.addWidget(self._title, 1)
         top.addWidget(self._back, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self._forward, 0, Qt.AlignmentFlag.AlignTop)
-        self._record.setWidgetResizable(True)
-        self._record.setFrameShape(QFrame.Shape.NoFrame)
-        self._record.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._record.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         note = QHBoxLayout()
         note.addWidget(self._note, 1)
         note.addWidget(self._more, 0, Qt.AlignmentFlag.AlignTop)
@@ -91,7 +79,6 @@ class NeighboursView(QWidget):
         layout.setContentsMargins(12, 4, 4, 8)
         layout.setSpacing(6)
         layout.addLayout(top)
-        layout.addWidget(self._record)
         layout.addLayout(note)
         layout.addWidget(self.table, 1)
 
@@ -104,39 +91,11 @@ class NeighboursView(QWidget):
         asked = query is not None
         self._back.setEnabled(self._query.can_go_back)
         self._forward.setEnabled(self._query.can_go_forward)
-        for widget in (self._title, self._back, self._forward, self._more, self._record, self.table):
+        for widget in (self._title, self._back, self._forward, self._more, self.table):
             widget.setVisible(asked)
-        form_holder = QWidget()
-        form = QFormLayout(form_holder)
-        form.setContentsMargins(0, 0, 8, 0)
-        form.setHorizontalSpacing(12)
-        form.setVerticalSpacing(3)
         if query is not None:
             self._title.setText(query.name(self._dataset.label))
-        if (row := row_of(query)) is not None:
-            record = self._dataset.record(row)
-            for name, text in [("row", f"{row:,}"), *record] if record else []:
-                key, value = QLabel(name), QLabel(text)
-                key.setObjectName("dim")
-                key.setAlignment(Qt.AlignmentFlag.AlignTop)
-                value.setWordWrap(True)
-                value.setTextFormat(Qt.TextFormat.PlainText)
-                value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-                form.addRow(key, value)
-        self._record.setVisible(form.rowCount() > 0)
-        self._record.setWidget(form_holder)
-        self._wanted = form.totalHeightForWidth(300) if form.hasHeightForWidth() else 160
-        self._fit_record()
         self._show_note()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit_record()
-
-    def _fit_record(self) -> None:
-        """The fields scroll where they would leave little room for the neighbours."""
-        most = min(RECORD_HEIGHT, int(RECORD_SHARE * self.height()))
-        self._record.setMaximumHeight(min(self._wanted, max(most, 0)) + 4)
 
     def _show_note(self) -> None:
         result = self._neighbours.shown
@@ -150,9 +109,11 @@ class NeighboursView(QWidget):
             first = ", first call" if result.timing.first else ""
             own = "; its own rows are left out" if len(result.query.own_rows) > 1 else ""
             follows = ", under the cursor" if result is self._neighbours.live else ""
+            out = sum(not self._filters.passes(row) for row in result.ids.tolist())
+            filtered = f"; {out} left out on the map by filters, in grey" if out else ""
             self._note.setText(
                 f"{len(result.ids)} nearest by {METRIC_NAMES[result.metric].lower()}, exact ({result.exact}) in "
-                f"{figure(result.timing.ms)} ms {mode}{first}{follows}{own}"
+                f"{figure(result.timing.ms)} ms {mode}{first}{follows}{own}{filtered}"
             )
             self._note.setToolTip(
                 "Proven: no row left out can be nearer, by the error bound of the arithmetic that chose the candidates.\n"

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence, QRe
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.neighbours import NeighboursModel
 from app.theme import Theme
 from app.views.neighbours_table import DISTANCE, LABEL, RANK, ROW, DistanceBar, NeighboursTable
@@ -22,10 +23,10 @@ class NeighboursList(QTableView):
     chosen = Signal(QModelIndex)  # a line that was clicked or confirmed
     columns_wanted = Signal(object)  # names of columns, a tuple
 
-    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel) -> None:
+    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
         super().__init__()
         self._dataset, self._neighbours = dataset, neighbours
-        self.table_model = NeighboursTable(dataset, neighbours)
+        self.table_model = NeighboursTable(dataset, neighbours, filters)
         self._bar = DistanceBar(self)
         self._offered: list[tuple[str, QAction]] = []
         quieten(self, self.table_model, "Neighbours")
@@ -50,7 +51,7 @@ class NeighboursList(QTableView):
         self._size_columns()
 
     def set_theme(self, theme: Theme) -> None:
-        self._bar.theme = theme
+        self._bar.theme = self.table_model.theme = theme
         self.viewport().update()
 
     def offer(self, title: str, action: QAction) -> None:

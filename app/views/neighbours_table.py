@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from app.figures import figure
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
+from app.palettes import grey
 from app.theme import DARK
 from app.views.quiet_table import RIGHT, Index
 from core.table import Column
@@ -30,9 +32,11 @@ BAR_ROLE = Qt.ItemDataRole.UserRole
 
 
 class NeighboursTable(QAbstractTableModel):
-    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel) -> None:
+    theme = DARK
+
+    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
         super().__init__()
-        self._dataset, self._neighbours = dataset, neighbours
+        self._dataset, self._neighbours, self._filters = dataset, neighbours, filters
         self.columns: tuple[Column, ...] = ()  # of the labels, those that are shown
         self.sorted_by: tuple[int, Qt.SortOrder] | None = None  # a section; None: nearest first
         self._ranks: list[int] = []  # of the neighbour in each line
@@ -87,10 +91,13 @@ class NeighboursTable(QAbstractTableModel):
             if section >= FIXED:
                 return " ".join(self.columns[section - FIXED].text(row).split())
             return (str(rank + 1), self._dataset.label(row), f"{row:,}", figure(distance))[section]
+        passes = self._filters.passes(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            if section >= FIXED:
-                return self.columns[section - FIXED].text(row)
-            return f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
+            about = f"{self._dataset.label(row)}\nrow {row:,}\n{METRIC_NAMES[result.metric]}: {distance!r}"
+            about = self.columns[section - FIXED].text(row) if section >= FIXED else about
+            return about if passes else f"{about}\nLeft out on the map by the filters, and a true neighbour all the same"
+        if role == Qt.ItemDataRole.ForegroundRole and not passes:
+            return QColor(grey(self.theme))
         if role == Qt.ItemDataRole.TextAlignmentRole and self._is_figure(section):
             return int(RIGHT)
         if role == BAR_ROLE and section == DISTANCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import mlx.core as mx
@@ -123,7 +124,7 @@ class Service:
             case LoadRequest():
                 return self._load(request, job)
             case AnnotateRequest():
-                return self._annotate(request)
+                return self._annotate(request, job)
             case InspectRequest():
                 return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
             case ProjectRequest():
@@ -168,15 +169,20 @@ class Service:
         coords = projector.transform(projector.fit(2, job.poll), (0, 1), job.poll)
         return LoadResult(dataset, Preview(ids[finite], coords))
 
-    def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
+    def _annotate(self, request: AnnotateRequest, job: Job) -> AnnotateResult:
         dataset = request.dataset
-        path = find_sidecar(dataset.path)
+        path = request.path or find_sidecar(dataset.path)
         if path is None:
             return AnnotateResult(dataset, None, None)
+        job.report("Reading labels", 0, 0)
         try:
-            return AnnotateResult(dataset, read_sidecar(path, dataset.rows), None)
+            labels = read_sidecar(path, dataset.rows, by=request.by, poll=job.give_way)
         except UserError as error:
-            return AnnotateResult(dataset, None, str(error))
+            if request.path is not None:  # what is shown stays
+                raise
+            return AnnotateResult(dataset, None, f"{str(error).removesuffix('.')}; shown without labels.")
+        _ = labels.table.colour_column  # found now, not on the Qt thread
+        return AnnotateResult(dataset, labels.table, None, labels.note)
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
         whole = held = self._resident(request.dataset, job)
@@ -274,7 +280,8 @@ class Service:
 
     def _export(self, request: ExportRequest, job: Job) -> ExportResult:
         dataset, rows, path = request.dataset, request.rows, request.path
-        inputs = filter(None, [dataset.path, find_sidecar(dataset.path)])
+        labels = None if request.table is None else Path(request.table.source)
+        inputs = filter(None, [dataset.path, find_sidecar(dataset.path), labels])
         if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
             raise UserError(f"{path} is what is being shown; choose another file for the export.")
 
