@@ -88,7 +88,7 @@ class Window(QMainWindow):
         self.filters = FiltersView(c.dataset, c.filters)
         self.values = Tabs([("Colour by", self.legend), ("Filters", self.filters)])
         self.filter_bar = FilterBar(self.map, c.filters)
-        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours, c.filters)
+        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours, c.filters, c.images)
         self.selected = SelectedView(c.dataset, c.selection)
         self.record = RecordView(c.dataset, c.record, c.images)
         self.search = SearchView(c.dataset, c.search)

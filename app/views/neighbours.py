@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.figures import figure
+from app.images import Images
 from app.models.dataset import DatasetModel
 from app.models.filters import FiltersModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
@@ -27,7 +28,9 @@ class NeighboursView(QWidget):
     back = Signal()
     forward = Signal()
 
-    def __init__(self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
+    def __init__(
+        self, dataset: DatasetModel, query: QueryModel, neighbours: NeighboursModel, filters: FiltersModel, images: Images
+    ) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -43,7 +46,7 @@ class NeighboursView(QWidget):
         self._back, self._forward = self._arrow("‹", "Back (Alt+Left)"), self._arrow("›", "Forward (Alt+Right)")
         self._back.clicked.connect(self.back)
         self._forward.clicked.connect(self.forward)
-        self.table = NeighboursList(dataset, neighbours, filters)
+        self.table = NeighboursList(dataset, neighbours, filters, images)
         self.table_model = self.table.table_model
         self._more = self._arrow("⋯", "Select all, copy, choose columns")
         self._more.clicked.connect(lambda: self.table.open_menu(self._more.mapToGlobal(self._more.rect().bottomLeft())))

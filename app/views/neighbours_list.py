@@ -6,12 +6,14 @@ from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
+from app.images import Images
 from app.models.dataset import DatasetModel
 from app.models.filters import FiltersModel
 from app.models.neighbours import NeighboursModel
 from app.theme import Theme
-from app.views.neighbours_table import DISTANCE, LABEL, RANK, ROW, DistanceBar, NeighboursTable
+from app.views.neighbours_table import DISTANCE, FIXED, LABEL, RANK, ROW, DistanceBar, NeighboursTable
 from app.views.quiet_table import ROW_HEIGHT, quieten
+from app.views.thumbnails import HEIGHT, Thumbnails
 
 WIDTHS = {RANK: 34, LABEL: 76, ROW: 72, DISTANCE: 96}
 COLUMN_WIDTH = 110
@@ -23,11 +25,12 @@ class NeighboursList(QTableView):
     chosen = Signal(QModelIndex)  # a line that was clicked or confirmed
     columns_wanted = Signal(object)  # names of columns, a tuple
 
-    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel, filters: FiltersModel) -> None:
+    def __init__(self, dataset: DatasetModel, neighbours: NeighboursModel, filters: FiltersModel, images: Images) -> None:
         super().__init__()
         self._dataset, self._neighbours = dataset, neighbours
         self.table_model = NeighboursTable(dataset, neighbours, filters)
         self._bar = DistanceBar(self)
+        self._thumbnails = Thumbnails(self, images)
         self._offered: list[tuple[str, QAction]] = []
         quieten(self, self.table_model, "Neighbours")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -125,6 +128,10 @@ class NeighboursList(QTableView):
         for section in range(self.table_model.columnCount()):
             header.setSectionResizeMode(section, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(section, WIDTHS.get(section, COLUMN_WIDTH))
+        pictured = [column.kind == "image" for column in self.table_model.columns]
+        for section, shown in enumerate(pictured, FIXED):
+            self.setItemDelegateForColumn(section, self._thumbnails if shown else self.itemDelegate())
+        self.verticalHeader().setDefaultSectionSize(HEIGHT if any(pictured) else ROW_HEIGHT)
         if more:
             self._fit_label()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRectF, Qt
@@ -15,7 +16,9 @@ from app.models.filters import FiltersModel
 from app.models.neighbours import METRIC_NAMES, NeighboursModel
 from app.palettes import grey
 from app.theme import DARK
+from app.views.fields import local_file
 from app.views.quiet_table import RIGHT, Index
+from app.views.thumbnails import PICTURE_ROLE
 from core.table import Column
 from core.types import Metric
 
@@ -87,6 +90,8 @@ class NeighboursTable(QAbstractTableModel):
             return None
         rank, section = self._ranks[index.row()], index.column()
         row, distance = int(result.ids[rank]), float(result.distances[rank])
+        if role == PICTURE_ROLE:
+            return self._picture_of(row, section)
         if role == Qt.ItemDataRole.DisplayRole:
             if section >= FIXED:
                 return " ".join(self.columns[section - FIXED].text(row).split())
@@ -104,6 +109,13 @@ class NeighboursTable(QAbstractTableModel):
             largest = float(abs(result.distances).max())
             return abs(distance) / largest if largest else 0.0
         return None
+
+    def _picture_of(self, row: int, section: int) -> str | None:
+        """The path of the picture that a cell names; None where it names none."""
+        column, table = self.columns[section - FIXED] if section >= FIXED else None, self._dataset.table
+        if column is None or column.kind != "image" or table is None or not column.text(row).strip():
+            return None
+        return str(local_file(column.text(row), Path(table.source).parent))
 
     def _on_opened(self) -> None:
         self.sorted_by = None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QImage
+from PySide6.QtGui import QColor, QDesktopServices, QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from app import images
 from app.images import LARGEST, NOT_FOUND, NOT_READ, Images, read_picture
 from app.views.fields import LONGEST, TALLEST, FieldView, local_file
+from app.views.quiet_table import Index
+from app.views.thumbnails import HEIGHT, Thumbnails
 from tests.integration.conftest import WAIT_MS, Program
 
 ROWS = 40
@@ -214,3 +218,48 @@ def test_pictures_are_kept_while_there_is_room(tmp_path: Path, qtbot: QtBot, mon
     with qtbot.waitSignal(pictures.loaded, timeout=WAIT_MS):
         assert pictures.get(paths[0]) is None
     pictures.close()
+
+
+def test_pictures_are_small_in_the_table_of_neighbours(program: Program, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[int] = set()  # lines that were painted
+    painted: set[int] = set()  # those whose picture was there
+
+    def picture(self: Thumbnails, index: Index) -> QImage | str | None:
+        found = look(self, index)
+        (painted if isinstance(found, QImage) else asked).add(index.row())
+        return found
+
+    def read(name: str) -> images.Picture:
+        gate.wait(WAIT_MS / 1000)
+        return read_picture(name)
+
+    look, gate = Thumbnails._picture, threading.Event()
+    monkeypatch.setattr(Thumbnails, "_picture", picture)
+    monkeypatch.setattr(images, "read_picture", read)
+    (gallery.parent / "pictures" / "9.png").write_bytes(b"no picture")
+    program.open(gallery)
+    program.controller.set_k(39)
+    program.answered(lambda: program.controller.select(2))
+    program.controller.show_columns(("picture",))
+    table = program.window.neighbours.table
+    model = table.table_model
+    section = model.columnCount() - 1
+    assert table.rowHeight(0) == HEIGHT
+    rows = [model.row_of(model.index(line, section)) for line in range(model.rowCount())]
+    table.scrollTo(model.index(0, section))
+    pictured = [line for line in range(3) if rows[line] != 9]
+    program.bot.waitUntil(lambda: asked.issuperset(pictured), timeout=WAIT_MS)
+    gate.set()
+    program.bot.waitUntil(lambda: painted.issuperset(pictured), timeout=WAIT_MS)
+    left = table.visualRect(model.index(pictured[0], section))
+    seen = table.viewport().grab().toImage().pixelColor(left.left() + 8, left.center().y())
+    assert seen == QColor(Qt.GlobalColor.red)
+    broken, file = model.index(rows.index(9), section), gallery.parent / "pictures" / "9.png"
+    table.scrollTo(broken)
+    program.bot.waitUntil(lambda: program.controller.images.get(file) == NOT_READ, timeout=WAIT_MS)
+    option, delegate = QStyleOptionViewItem(), table.itemDelegateForIndex(broken)
+    assert isinstance(delegate, Thumbnails)
+    delegate.initStyleOption(option, broken)
+    assert option.text == NOT_READ
+    program.controller.show_columns(("page",))
+    assert table.rowHeight(0) < HEIGHT
