@@ -188,7 +188,7 @@ class Window(QMainWindow):
             self._dock("Record", self.record, right),
         ]
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
-        self.setCorner(Qt.Corner.BottomRightCorner, right)
+        self.setCorner(Qt.Corner.BottomRightCorner, bottom)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[3]], [TIMINGS_HEIGHT[1]], Qt.Orientation.Vertical)

@@ -33,6 +33,7 @@ class RecordView(QWidget):
         self._titles = (Passage(), Passage())
         self._note = QLabel(EMPTY)
         self._scroll = QScrollArea()
+        self.setMinimumHeight(50)  # so that there is room for the neighbours above it in a small window
         self._build()
         for signal in (dataset.opened, dataset.annotated, record.changed):
             signal.connect(self._show)
