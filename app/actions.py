@@ -20,6 +20,8 @@ Condition = Literal[
     "busy",
     "compiler",
     "uint16",
+    "labels",
+    "filters",
 ]
 
 
@@ -43,11 +45,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "&File", "Ctrl+O", about="Open a file of vectors"),
     ActionSpec("sample", "Open the &sample", "&File"),
     ActionSpec("bfloat16", "Reopen as bfloat16", "&File", "", "uint16", "Read the uint16 values as bits of bfloat16"),
+    ActionSpec("labels", "Choose &labels…", "&File", "Ctrl+L", "data", "Read the labels of the rows from another file"),
+    ActionSpec("join", "&Join labels by a column…", "&File", "", "labels", "Choose what says which row a line is about"),
     ActionSpec("screenshot", "Save a &picture of the window…", "&File", "Ctrl+Shift+S"),
     ActionSpec("quit", "&Quit", "&File", "Ctrl+Q"),
     ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),
     ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
     ActionSpec("clear", "&Clear", "&Edit", "Esc", "data", "Give up the tool, then the selection, then the query"),
+    ActionSpec("find", "&Find…", "&Edit", "Ctrl+F", "data", "Find rows by what their fields hold"),
+    ActionSpec("filter", "Fi&lter…", "&Edit", "Ctrl+Shift+F", "data", "Show only rows with some values"),
+    ActionSpec("unfilter", "Clear all f&ilters", "&Edit", "", "filters", "Let all rows be shown"),
     ActionSpec("tool_pan", "&Pan", "&Select", "V", "data", "Drag to move the map", True),
     ActionSpec("tool_box", "&Box", "&Select", "B", "data", "Drag a box: Shift adds, Ctrl takes away", True),
     ActionSpec("tool_lasso", "&Lasso", "&Select", "L", "data", "Draw around points: Shift adds, Ctrl takes away", True),
@@ -62,6 +69,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("export_csv", "Export &labels as CSV…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
     ActionSpec("export_npy", "Export &vectors as .npy…", "&Select", "", "selection", "Write their vectors"),
+    ActionSpec("analogy", "Ana&logy…", "&Query", "A", "data", "Find what is nearest to a − b + c, three rows picked by label"),
+    ActionSpec("paste_vector", "Paste a &vector…", "&Query", "Ctrl+V", "data", "Find what is nearest to a vector given as text"),
+    ActionSpec("vector_file", "Vector from a f&ile…", "&Query", "", "data", "Find what is nearest to a vector of another file"),
     ActionSpec("back", "&Back", "&Query", "Alt+Left", "back", "The query before"),
     ActionSpec("forward", "&Forward", "&Query", "Alt+Right", "forward", "The query after"),
     ActionSpec(

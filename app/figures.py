@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+FEW_DAYS = 4 * 86400.0
+
 
 def figure(value: float) -> str:
     """Three significant places: 0.0321, 1.21, 48.0, 512; powers of ten only below 0.001 and from a million on."""
@@ -24,3 +28,8 @@ def size(count: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def date(seconds: float, span: float) -> str:
+    """The day of a time given in seconds since 1970, or its minute where all there is lies within a `span` of few days."""
+    return str(np.datetime64(round(seconds), "s"))[: 10 if span > FEW_DAYS else 16].replace("T", " ")

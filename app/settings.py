@@ -61,9 +61,7 @@ class Settings:
     @property
     def recent(self) -> list[Path]:
         """Files opened before, newest first."""
-        value = self._store.value("recent", [])
-        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return [Path(str(text)) for text in texts]
+        return [Path(text) for text in self._texts("recent")]
 
     def remember(self, path: Path) -> None:
         others = [other for other in self.recent if other != path]
@@ -71,6 +69,15 @@ class Settings:
 
     def forget_recent(self) -> None:
         self._store.remove("recent")
+
+    @property
+    def neighbour_columns(self) -> tuple[str, ...]:
+        """Columns of labels that are shown beside each neighbour."""
+        return tuple(self._texts("neighbour_columns"))
+
+    @neighbour_columns.setter
+    def neighbour_columns(self, names: tuple[str, ...]) -> None:
+        self._store.setValue("neighbour_columns", list(names))
 
     @property
     def geometry(self) -> QByteArray | None:
@@ -90,6 +97,11 @@ class Settings:
 
     def _flag(self, key: str, default: bool) -> bool:
         return {"true": True, "false": False}.get(str(self._store.value(key, default)).lower(), default)
+
+    def _texts(self, key: str) -> list[str]:
+        value = self._store.value(key, [])
+        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return [str(text) for text in texts]
 
     def _number(self, key: str, default: int) -> int:
         try:

@@ -1,13 +1,17 @@
-"""Metadata of a data set: named columns, one value a row."""
+"""Metadata of a data set: named columns, one value a row, in Arrow memory; values become Python's only when they are shown."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from core.kinds import EXACT, Kind
 
 # A text column with at most this many different values, each used twice on average, is worth colouring by; one of whole numbers
 # with far fewer, such as the digit that a picture shows or the number of a cluster.
@@ -15,41 +19,83 @@ MAX_CATEGORIES = 1000
 MAX_CLASSES = 40
 # Of columns that part the rows into groups, those with at most so many colour the map at first.
 MAX_AT_FIRST = 48
-# Rows that are looked at first, to find classes.
-CLASS_SAMPLE = 1000
 MAX_CATEGORY_NAME = 60
-# Whole numbers from here on are not all float64: a column with one of them is text, such as an id.
-EXACT = 2.0**53
-
-Kind = Literal["text", "category", "number"]
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column. `values` is float64 for numbers, variable-width strings otherwise.
+    """One column. `data` is a chunked Arrow array of n values: numbers, strings, dates or booleans; null where missing.
 
-    Numbers that stand for classes, being few and whole, have codes as well.
+    `groups` says which of few values each row has: the data itself where these are categories, else for numbers that stand for
+    classes, being few and whole, and for booleans.
     """
 
     name: str
     kind: Kind
-    values: NDArray[np.generic]
-    codes: NDArray[np.int32] | None = None  # category of each row, an index into `categories`
-    categories: tuple[str, ...] = ()  # most frequent first
+    data: Any  # pa.ChunkedArray (n,)
+    groups: Any = None  # pa.DictionaryArray (n,), int16 into strings, the most frequent first; None where values are not few
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values lie on a line: numbers, dates, and truth as 0 and 1."""
+        return self.kind in ("number", "date", "boolean")
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Where they lie on that line (n,), dates in seconds since 1970; NaN where missing. Made anew each time."""
+        data = self.data
+        if self.kind == "date":
+            days = data.type == pa.date32()
+            data = pc.cast(data, pa.int32() if days else pa.int64())
+            return _floats(data) * (86400.0 if days else 1e-6)
+        return _floats(data)
+
+    @property
+    def codes(self) -> NDArray[np.int16] | None:
+        """The category of each row (n,), an index into `categories`."""
+        return None if self.groups is None else self.groups.indices.to_numpy()
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """The most frequent first."""
+        return () if self.groups is None else tuple(self.groups.dictionary.to_pylist())
 
     @property
     def tells_groups(self) -> bool:
         """Whether its categories part the rows into groups: several, named shortly, most of more than one row."""
-        if self.codes is None or len(self.categories) < 2:
+        codes = self.codes
+        if codes is None or len(self.categories) < 2:
             return False
-        alone = int(np.count_nonzero(np.bincount(self.codes) == 1))
+        alone = int(np.count_nonzero(np.bincount(codes) == 1))
         return 2 * alone <= len(self.categories) and max(map(len, self.categories)) <= MAX_CATEGORY_NAME
 
+    def some(self, rows: slice | NDArray[np.int64]) -> Any:
+        """The values (chunked) of a run of rows, or of sorted ones.
+
+        Arrow's own `take` would join all chunks of strings first, however few rows are wanted.
+        """
+        if isinstance(rows, slice):
+            return self.data.slice(rows.start, rows.stop - rows.start)
+        starts = self._starts
+        ends = np.searchsorted(rows, starts)
+        parts = [
+            self.data.chunk(i).take(pa.array(rows[ends[i] : ends[i + 1]] - starts[i]))
+            for i in np.flatnonzero(np.diff(ends)).tolist()
+        ]
+        return pa.chunked_array(parts, self.data.type)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """The row that each chunk begins with, and the number of rows."""
+        return np.cumsum([0, *(len(chunk) for chunk in self.data.chunks)])
+
     def text(self, row: int) -> str:
-        value = self.values[row]
-        if self.kind != "number":
-            return str(value)
-        return _number_text(float(value))
+        value = self.data[row]
+        # Arrow spells dates that Python's calendar has no room for, too.
+        return value_text(value.cast(pa.string()).as_py() if self.kind == "date" else value.as_py()).removesuffix(".000000")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +106,14 @@ class Table:
     rows: int
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def label_column(self) -> Column:
-        """The first text column; where all are numbers, the first."""
-        return next((c for c in self.columns if c.kind != "number"), self.columns[0])
+        """The first column of words; where there is none, the first that is not numbers, then the first."""
+        words = (c for c in self.columns if c.kind in ("text", "category"))
+        others = (c for c in self.columns if not c.is_number)
+        return next(words, None) or next(others, None) or self.columns[0]
 
-    @property
+    @cached_property
     def colour_column(self) -> Column | None:
         """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most.
 
@@ -82,42 +130,20 @@ class Table:
     def label(self, row: int) -> str:
         return self.label_column.text(row)
 
-    def record(self, row: int) -> list[tuple[str, str]]:
-        return [(c.name, c.text(row)) for c in self.columns]
 
-
-def make_column(name: str, texts: list[str]) -> Column:
-    """A column from its texts: numbers where every filled value is one, categories where values repeat, else text."""
-    numbers = _as_numbers(texts)
-    if numbers is not None:
-        return Column(name, "number", numbers, *_classes(numbers))
-    values = np.array(texts, dtype=np.dtypes.StringDType())
-    counts: dict[str, int] = {}
-    for text in texts:
-        counts[text] = counts.get(text, 0) + 1
-        if len(counts) > MAX_CATEGORIES:
-            return Column(name, "text", values)
-    if len(counts) * 2 > len(texts):
-        return Column(name, "text", values)
-    ordered = sorted(counts, key=lambda t: (-counts[t], t))
-    index = {text: i for i, text in enumerate(ordered)}
-    codes = np.fromiter((index[t] for t in texts), np.int32, len(texts))
-    return Column(name, "category", values, codes, tuple(ordered))
-
-
-def _classes(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int32] | None, tuple[str, ...]]:
-    """Codes and names of the different numbers, if these are few and whole, each used twice on average."""
-    # Most columns that have none are told by their first rows, without sorting all.
-    if len(np.unique(numbers[:CLASS_SAMPLE])) > MAX_CLASSES:
-        return None, ()
-    different, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    few = len(different) <= MAX_CLASSES and 2 * len(different) <= len(numbers)
-    if not few or not all(np.isnan(value) or float(value).is_integer() for value in different):
-        return None, ()
-    order = np.argsort(-counts, kind="stable")
-    ranks = np.empty(len(order), np.int32)
-    ranks[order] = np.arange(len(order), dtype=np.int32)
-    return ranks[places], tuple(_number_text(float(value)) for value in different[order])
+def value_text(value: object) -> str:
+    """A value as it is shown; nothing where it is missing."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return _number_text(value)
+        case _:
+            return str(value)
 
 
 def _number_text(number: float) -> str:
@@ -126,28 +152,12 @@ def _number_text(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < EXACT else f"{number:.15g}"
 
 
-# What stands for a missing number, in small letters, and numbers whose thousands are parted by commas.
-_ABSENT = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
-_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
-# What float() takes but a reader would not show as a number: 007, 1_000.
-_CODES = re.compile(r"\s*[+-]?0\d|.*_")
-
-
-def _as_numbers(texts: list[str]) -> NDArray[np.float64] | None:
-    if any(_CODES.match(text) for text in texts):
-        return None
-    try:
-        numbers = np.array([_as_number(text) for text in texts])
-    except ValueError:
-        return None
-    inexact = [text.replace(",", "") for number, text in zip(numbers, texts, strict=True) if abs(number) >= EXACT]
-    if np.all(np.isnan(numbers)) or any(text.strip().lstrip("+-").isdigit() for text in inexact):
-        return None
-    return numbers
-
-
-def _as_number(text: str) -> float:
-    """Raises ValueError if it is none."""
-    if text.strip().lower() in _ABSENT:
-        return np.nan
-    return float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
+def _floats(data: Any) -> NDArray[np.float64]:
+    """Chunk by chunk, so that no second array as long is made on the way."""
+    out = np.empty(len(data), np.float64)
+    start = 0
+    for chunk in data.chunks:
+        # Null becomes NaN, also where nulls would keep NumPy from looking into Arrow's memory.
+        out[start : start + len(chunk)] = pc.fill_null(pc.cast(chunk, pa.float64(), safe=False), np.nan).to_numpy()
+        start += len(chunk)
+    return out

@@ -14,6 +14,7 @@ NAMES = {
     "neighbours": "Searching",
     "race": "Racing",
     "distances": "Measuring distances",
+    "queries": "Looking into the file",
 }
 
 

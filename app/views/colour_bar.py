@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QKeyEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.figures import figure
+from app.figures import date, figure
 from app.palettes import gradient
 from app.theme import DARK, Theme
 from core.colouring import LEVELS, Spread
@@ -25,6 +25,7 @@ class ColourBar(QWidget):
         super().__init__()
         self._theme = DARK
         self._spread: Spread | None = None
+        self._dates = False  # whether the numbers are seconds since 1970
         self._ends = [0.0, 1.0]
         self._dragged: int | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -40,8 +41,8 @@ class ColourBar(QWidget):
         self._theme = theme
         self.update()
 
-    def show_range(self, spread: Spread, low: float, high: float) -> None:
-        self._spread = spread
+    def show_range(self, spread: Spread, low: float, high: float, dates: bool = False) -> None:
+        self._spread, self._dates = spread, dates
         if self._dragged is None:  # what is being dragged is ahead of the map
             self._ends = [low, high]
         self.update()
@@ -63,11 +64,7 @@ class ColourBar(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         self._draw_histogram(painter, self._spread)
         strip = QRectF(SIDE, HISTOGRAM + GAP, self.width() - 2 * SIDE, STRIP)
-        fill = QLinearGradient(self._x(self._ends[0]), 0, self._x(self._ends[1]), 0)
-        colours = gradient(self._theme)
-        for step in range(0, LEVELS, 15):
-            fill.setColorAt(step / (LEVELS - 1), QColor(colours[step]))
-        painter.setBrush(fill)
+        painter.setBrush(self._fill())
         painter.drawRoundedRect(strip, 3, 3)
         for end in (0, 1):
             at = self.place_of(end)
@@ -76,10 +73,22 @@ class ColourBar(QWidget):
             painter.drawRoundedRect(QRectF(at.x() - 3, at.y() - STRIP / 2 - 4, 6, STRIP + 8), 3, 3)
         self._draw_figures(painter, self._spread)
 
+    def _fill(self) -> QBrush:
+        """Of the strip below the histogram."""
+        fill = QLinearGradient(self._x(self._ends[0]), 0, self._x(self._ends[1]), 0)
+        colours = gradient(self._theme)
+        for step in range(0, LEVELS, 15):
+            fill.setColorAt(step / (LEVELS - 1), QColor(colours[step]))
+        return QBrush(fill)
+
+    def _bar(self, bin: int, count: int, height: int) -> QRect:
+        """A bar of the histogram, of `count` bins."""
+        left, right = (SIDE + round(i * (self.width() - 2 * SIDE) / count) for i in (bin, bin + 1))
+        return QRect(left, HISTOGRAM - height, right - left, height)
+
     def _draw_histogram(self, painter: QPainter, spread: Spread) -> None:
         colours = gradient(self._theme)
         count = len(spread.bins)
-        edges = [SIDE + round(i * (self.width() - 2 * SIDE) / count) for i in range(count + 1)]
         most = max(1, int(spread.bins.max()))
         low, high = self._ends
         for i, rows in enumerate(spread.bins.tolist()):
@@ -88,13 +97,11 @@ class ColourBar(QWidget):
             middle = spread.first + (spread.last - spread.first) * (i + 0.5) / count
             step = min(max((middle - low) / (high - low), 0.0), 1.0)
             height = max(1, round((HISTOGRAM - 2) * rows / most))
-            painter.fillRect(
-                edges[i], HISTOGRAM - height, edges[i + 1] - edges[i], height, QColor(colours[int(step * (LEVELS - 1))])
-            )
+            painter.fillRect(self._bar(i, count, height), QColor(colours[int(step * (LEVELS - 1))]))
 
     def _draw_figures(self, painter: QPainter, spread: Spread) -> None:
         """Both ends in figures, under their handles as far as there is room."""
-        texts = [figure_of(value, spread.whole) for value in self._ends]
+        texts = [figure_of(value, spread, self._dates) for value in self._ends]
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 for text in texts]
         left, right = (self._x(value) - width / 2 for value, width in zip(self._ends, widths, strict=True))
         right = min(max(right, widths[0] + 8), self.width() - widths[1])
@@ -151,8 +158,10 @@ class ColourBar(QWidget):
             self.update()
 
 
-def figure_of(value: float, whole: bool) -> str:
-    """Whole numbers with all their digits, and below ten thousand, where years lie, without a comma."""
-    if not whole or abs(value) >= 1e9:
+def figure_of(value: float, spread: Spread, dates: bool) -> str:
+    """Whole numbers with all their digits, and below ten thousand, where years lie, without a comma; dates as such."""
+    if dates:
+        return date(value, spread.last - spread.first)
+    if not spread.whole or abs(value) >= 1e9:
         return figure(value)
     return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"

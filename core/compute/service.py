@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import mlx.core as mx
 import numpy as np
-from numpy.typing import NDArray
 
 from core.compute import lab
 from core.compute.bench import run_cases
@@ -17,9 +17,10 @@ from core.compute.distances import distances_to
 from core.compute.limits import Limits, measure_limits
 from core.compute.measuring import Rule
 from core.compute.projection import Fit, Projector
+from core.compute.query_vectors import query_vector
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
-from core.compute.subset import SomeRows, mean_of
+from core.compute.subset import SomeRows
 from core.compute.timing import stopwatch
 from core.compute.trials import Bed
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
@@ -28,7 +29,8 @@ from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
 from core.export import save_table, save_vectors
 from core.lab import LabRun
-from core.readers import open_dataset
+from core.queries import row_of
+from core.readers import open_dataset, open_queries
 from core.readers.options import OpenOptions
 from core.readers.sidecar import find_sidecar, read_sidecar
 from core.types import (
@@ -52,6 +54,8 @@ from core.types import (
     Metric,
     NeighboursRequest,
     NeighboursResult,
+    OpenQueriesRequest,
+    OpenQueriesResult,
     Preview,
     ProjectRequest,
     ProjectResult,
@@ -120,7 +124,7 @@ class Service:
             case LoadRequest():
                 return self._load(request, job)
             case AnnotateRequest():
-                return self._annotate(request)
+                return self._annotate(request, job)
             case InspectRequest():
                 return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
             case ProjectRequest():
@@ -129,6 +133,8 @@ class Service:
                 return self._neighbours(request, job)
             case DistancesRequest():
                 return self._distances(request, job)
+            case OpenQueriesRequest(path, array):
+                return OpenQueriesResult(open_queries(path, OpenOptions(array)))
             case ExportRequest():
                 return self._export(request, job)
             case LabTableRequest():
@@ -163,15 +169,20 @@ class Service:
         coords = projector.transform(projector.fit(2, job.poll), (0, 1), job.poll)
         return LoadResult(dataset, Preview(ids[finite], coords))
 
-    def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
+    def _annotate(self, request: AnnotateRequest, job: Job) -> AnnotateResult:
         dataset = request.dataset
-        path = find_sidecar(dataset.path)
+        path = request.path or find_sidecar(dataset.path)
         if path is None:
             return AnnotateResult(dataset, None, None)
+        job.report("Reading labels", 0, 0)
         try:
-            return AnnotateResult(dataset, read_sidecar(path, dataset.rows), None)
+            labels = read_sidecar(path, dataset.rows, by=request.by, poll=job.give_way)
         except UserError as error:
-            return AnnotateResult(dataset, None, str(error))
+            if request.path is not None:  # what is shown stays
+                raise
+            return AnnotateResult(dataset, None, f"{str(error).removesuffix('.')}; shown without labels.")
+        _ = labels.table.colour_column  # found now, not on the Qt thread
+        return AnnotateResult(dataset, labels.table, None, labels.note)
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
         whole = held = self._resident(request.dataset, job)
@@ -193,43 +204,49 @@ class Service:
             with watch.stage("map rows"):
                 coords = projector.transform(fit, axes, give_way, job.report)
         timing = watch.timing(passes * vectors.nbytes)
-        left_out = whole.vectors.scan.non_finite_rows
-        ways = (request.centre, request.unit_length)
-        return ProjectResult(request.dataset, axes, *ways, coords, fit.explained, left_out, fit.method, timing, request.rows)
-
-    def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
-        vectors = self._resident(request.dataset, job).vectors
-        dataset, row = request.dataset, request.row
-        own = None if row is None else [row]
-        query = self._query(request, vectors, job)
-        searcher = NearestRows(vectors, request.metric, self.device, request.use_kernel)
-        found = searcher.search(query, request.k, request.mode, own, job.poll, job.report)
-        return NeighboursResult(
-            dataset,
-            row,
-            request.metric,
-            found.ids[0],
-            found.distances[0],
-            found.exact[0],
-            request.k,
-            found.timing,
-            found.way,
-            request.mean_of,
+        return ProjectResult(
+            request.dataset,
+            axes,
+            request.centre,
+            request.unit_length,
+            coords,
+            fit.explained,
+            whole.vectors.scan.non_finite_rows,
+            fit.method,
+            timing,
+            request.rows,
+            projector.map_of(fit, axes),
         )
 
-    def _query(self, request: NeighboursRequest, vectors: Vectors, job: Job) -> NDArray[np.floating[Any]]:
-        """What the neighbours are asked of, (1, d)."""
-        if request.row is None:
-            assert request.mean_of is not None
-            return mean_of(vectors.source, request.mean_of, job.poll, job.report)[None]
-        _check_query(request.dataset, request.row, vectors.scan)
-        return vectors.source.read(np.array([request.row]))
+    def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
+        dataset, query, k = request.dataset, request.query, request.k
+        vectors = self._resident(dataset, job).vectors
+        vector = query_vector(query, dataset, vectors, request.metric, job.poll, job.report)
+        searcher = NearestRows(vectors, request.metric, self.device, request.use_kernel)
+        row, own = row_of(query), query.own_rows
+        # The search leaves out one row; where there are more they are asked for as well, and then dropped.
+        exclude, more = (None, len(own)) if row is None else ([row], 0)
+        found = searcher.search(vector[None], k + more, request.mode, exclude, job.poll, job.report)
+        others = np.flatnonzero(~np.isin(found.ids[0], own))[:k]
+        return NeighboursResult(
+            dataset,
+            query,
+            request.metric,
+            found.ids[0][others],
+            found.distances[0][others],
+            found.exact[0],
+            k,
+            found.timing,
+            found.way,
+            vector,
+        )
 
     def _distances(self, request: DistancesRequest, job: Job) -> DistancesResult:
-        dataset, row, metric = request.dataset, request.row, request.metric
+        dataset, query, metric = request.dataset, request.query, request.metric
         vectors = self._resident(dataset, job).vectors
-        _check_query(dataset, row, vectors.scan)
-        return DistancesResult(dataset, row, metric, distances_to(vectors, row, metric, job.give_way, job.report))
+        vector = query_vector(query, dataset, vectors, metric, job.poll, job.report)
+        distances = distances_to(vectors, vector, metric, job.give_way, job.report, row_of(query))
+        return DistancesResult(dataset, query, metric, distances)
 
     def _resident(self, dataset: Dataset, job: Job) -> _Held:
         """`dataset` with its vectors on the device; those of another data set make room first."""
@@ -263,7 +280,8 @@ class Service:
 
     def _export(self, request: ExportRequest, job: Job) -> ExportResult:
         dataset, rows, path = request.dataset, request.rows, request.path
-        inputs = filter(None, [dataset.path, find_sidecar(dataset.path)])
+        labels = None if request.table is None else Path(request.table.source)
+        inputs = filter(None, [dataset.path, find_sidecar(dataset.path), labels])
         if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
             raise UserError(f"{path} is what is being shown; choose another file for the export.")
 
@@ -305,11 +323,3 @@ class Service:
     def _forget(self) -> None:
         self._held = None
         mx.clear_cache()
-
-
-def _check_query(dataset: Dataset, row: int, scan: Scan) -> None:
-    """Raise UserError if there is no such row or it cannot be a query."""
-    if not 0 <= row < dataset.rows:
-        raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
-    if not scan.finite[row]:
-        raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,9 +90,20 @@ def map_array(path: Path, header: Header, offset: int) -> tuple[NDArray[Any], Fi
     return np.ndarray(header.shape, header.dtype, mapping, offset, order="F" if header.fortran else "C"), guard
 
 
+def open_alone(path: Path, options: OpenOptions) -> Dataset | None:
+    """A file of one vector as a data set of one row; None if its array has not just one dimension."""
+    with path.open("rb") as file:
+        header = read_header(file, str(path))
+    return _mapped(path, replace(header, shape=(1, *header.shape)), options) if len(header.shape) == 1 else None
+
+
 def _open(path: Path, options: OpenOptions) -> Dataset:
     with path.open("rb") as file:
         header = read_header(file, str(path))
+    return _mapped(path, header, options)
+
+
+def _mapped(path: Path, header: Header, options: OpenOptions) -> Dataset:
     check_vectors(header, str(path))
     name = value_name(header.dtype, options, str(path))
     array, guard = map_array(path, header, header.offset)

@@ -14,10 +14,13 @@ from app.models.colouring import ColourBy, ColouringModel
 from app.models.dataset import DatasetModel
 from app.palettes import colours, grey, linear_light, oklab
 from app.theme import DARK, LIGHT, Theme
+from app.views.colour_bar import figure_of
 from app.worker import NewestWorker
 from core.colouring import BANDS, COLOURED, LEVELS, MISSING, TABLE, Kind
+from core.columns import make_column
 from core.dataset import Dataset
-from core.table import Table, make_column
+from core.queries import RowQuery
+from core.table import Table
 from core.types import DistancesResult
 
 WAIT_MS = 20_000
@@ -32,6 +35,8 @@ def table() -> Table:
         "many": [f"kind {i % 120}" for i in range(ROWS)],
         "weight": [str(i / 7) if i % 50 else "NA" for i in range(ROWS)],
         "digit": [str(i % 10) for i in range(ROWS)],
+        "day": [f"2020-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(ROWS)],
+        "new": ["true" if i % 3 else "false" for i in range(ROWS)],
     }
     return Table("x.tsv", ROWS, tuple(make_column(name, texts) for name, texts in columns.items()))
 
@@ -61,7 +66,7 @@ def distances(dataset: DatasetModel, row: int = 0) -> DistancesResult:
     assert dataset.dataset is not None
     values = np.abs(np.arange(ROWS) - row).astype(np.float32)
     values[5] = np.nan
-    return DistancesResult(dataset.dataset, row, "l2", values)
+    return DistancesResult(dataset.dataset, RowQuery(row), "l2", values)
 
 
 def test_what_can_colour_is_offered(model: ColouringModel) -> None:
@@ -73,6 +78,8 @@ def test_what_can_colour_is_offered(model: ColouringModel) -> None:
         ("number", "weight"),
         ("category", "digit"),
         ("number", "digit"),
+        ("number", "day"),
+        ("category", "new"),
         ("distance", None),
         ("order", None),
     ]
@@ -157,6 +164,16 @@ def test_numbers_run_over_a_range_that_can_be_moved_and_reset(qtbot: QtBot, mode
     model.reset_range()
     qtbot.waitUntil(lambda: not model.busy, timeout=WAIT_MS)
     assert model.shown.range == first.range
+
+
+def test_dates_run_over_a_range_and_truth_is_two_categories(qtbot: QtBot, model: ColouringModel) -> None:
+    choose(qtbot, model, "number", "day")
+    spread = model.shown.spread
+    assert spread is not None
+    assert figure_of(spread.smallest, spread, True) == "2020-01-01"
+    assert model.shown.line(0) == "day: 2020-01-01"
+    choose(qtbot, model, "category", "new")
+    assert [(entry.name, entry.count) for entry in model.shown.entries] == [("true", 400), ("false", 200)]
 
 
 def test_the_map_follows_while_the_range_moves_on(qtbot: QtBot, model: ColouringModel) -> None:

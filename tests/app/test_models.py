@@ -15,6 +15,7 @@ from app.models.query import QueryModel
 from app.models.timings import KEPT, TimingsModel
 from app.notices import Notice, Notices
 from core.dataset import Dataset
+from core.queries import RowQuery
 from core.types import Metric, Mode, NeighboursResult, Preview, ProjectResult, Timing
 
 DATASET = Dataset(Path("x.npy"), np.zeros((100, 3), np.float32), "npy", "float32")
@@ -22,17 +23,17 @@ DATASET = Dataset(Path("x.npy"), np.zeros((100, 3), np.float32), "npy", "float32
 
 def _result(ms: float, mode: Mode, first: bool = False, metric: Metric = "l2") -> NeighboursResult:
     timing = Timing(ms, mode, first, int(first), 1000)
-    return NeighboursResult(DATASET, 0, metric, np.arange(3), np.zeros(3), "proven", 3, timing)
+    return NeighboursResult(DATASET, RowQuery(0), metric, np.arange(3), np.zeros(3), "proven", 3, timing)
 
 
 def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
     selection = QueryModel()
     for row in (1, 2, 3):
-        selection.select(row)
+        selection.select(RowQuery(row))
     selection.back()
     selection.back()
     assert (selection.row, selection.can_go_back, selection.can_go_forward) == (1, False, True)
-    selection.select(9)
+    selection.select(RowQuery(9))
     assert not selection.can_go_forward
     selection.back()
     assert selection.row == 1
@@ -40,9 +41,9 @@ def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
 
 def test_selecting_the_same_row_again_changes_nothing(qtbot: QtBot) -> None:
     selection = QueryModel()
-    selection.select(4)
+    selection.select(RowQuery(4))
     with qtbot.assertNotEmitted(selection.changed):
-        selection.select(4)
+        selection.select(RowQuery(4))
 
 
 def test_a_clear_difference_is_told_with_its_interval(qtbot: QtBot) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.columns import make_column
 from core.dataset import Dataset
 from core.errors import Cancelled, UserError
 from core.export import STEP, save_npy, save_table, save_vectors
-from core.table import Table, make_column
+from core.table import Table
 from tests.core.conftest import needs_permissions
 
 OLD, NEW = np.arange(3), np.arange(12.0, dtype=np.float32).reshape(4, 3)

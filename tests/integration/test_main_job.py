@@ -12,7 +12,7 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 
-from app.views.neighbours import LABEL, ROW
+from app.views.neighbours_table import LABEL, ROW
 from core.types import MODES, Floats
 from resources import SAMPLE
 from tests.integration.conftest import WAIT_MS, Program, nearest
