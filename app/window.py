@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
     QKeySequence,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import (
@@ -68,6 +69,8 @@ MAX_K = 1000
 # What the timings take of a window's height, in pixels, unless the user has changed it: in a small window less.
 TIMINGS_HEIGHT = (170, 210)
 TIMINGS_SHARE = 0.25
+# Pixels from which a window is wide.
+WIDE = 1150
 # How labels are joined if not by a column.
 IN_ORDER = "line by line, in the order of the rows"
 
@@ -188,11 +191,18 @@ class Window(QMainWindow):
             self._dock("Record", self.record, right),
         ]
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
-        self.setCorner(Qt.Corner.BottomRightCorner, bottom)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[3]], [TIMINGS_HEIGHT[1]], Qt.Orientation.Vertical)
         self.resizeDocks([self._docks[2], self._docks[4]], [460, 340], Qt.Orientation.Vertical)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The panels at the right reach down to the foot where the timings have room enough beside them."""
+        wide = event.size().width() >= WIDE
+        area = Qt.DockWidgetArea.RightDockWidgetArea if wide else Qt.DockWidgetArea.BottomDockWidgetArea
+        if self.corner(Qt.Corner.BottomRightCorner) != area:
+            self.setCorner(Qt.Corner.BottomRightCorner, area)
+        super().resizeEvent(event)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, title: str | None = None) -> QDockWidget:
         dock = QDockWidget(title or name, self)
