@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import EngineBridge
 from app.images import Images
 from app.models.chart import ChartModel
+from app.lab_controller import LabController
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.filters import FiltersModel
@@ -32,6 +33,7 @@ from app.settings import Settings
 from core.choosing import How, combined
 from core.dataset import Dataset
 from core.errors import ChoiceNeeded, CompileUnavailable, JoinNeeded, UserError
+from core.lab import LabRun
 from core.queries import MeanQuery, Query, RowQuery
 from core.types import (
     AnnotateRequest,
@@ -47,6 +49,9 @@ from core.types import (
     ExportRequest,
     ExportResult,
     Failed,
+    LabRequest,
+    LabTable,
+    LabTableRequest,
     LoadRequest,
     LoadResult,
     Metric,
@@ -55,6 +60,7 @@ from core.types import (
     NeighboursResult,
     OpenQueriesRequest,
     OpenQueriesResult,
+    Partial,
     Progress,
     ProjectRequest,
     ProjectResult,
@@ -79,7 +85,7 @@ class Controller(QObject):
     join_needed = Signal(object, object)  # an AnnotateRequest and its JoinNeeded: the user is to choose a column
     settled = Signal()  # nothing is running or waiting any more
 
-    def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
+    def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions, lab_history: Path | None = None) -> None:
         super().__init__()
         self.settings = settings
         self.notices = notices
@@ -113,17 +119,21 @@ class Controller(QObject):
         self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
         self.filters.applied.connect(lambda: self.colouring.filter(self.filters.passed))
+        self.lab = LabController(self.dataset, self.neighbours, notices, self._submit, self._bridge.engine.cancel, lab_history)
+        self.lab.filing.failed.connect(self._on_fault)
         self.query.changed.connect(self._on_query_changed)
         for signal in (self.query.changed, self.neighbours.settings_changed, self.colouring.choice_changed):
             signal.connect(self._measure)
 
     def start(self) -> None:
+        self.lab.start()
         self._bridge.engine.start()
 
     def close(self) -> None:
         """Stop the compute thread; nothing reaches the models after this."""
         self._bridge.answered.disconnect(self._on_event)
         self._bridge.engine.close()
+        self.lab.close()
         self.colouring.close()
         self.selector.close()
         self.labels.close()
@@ -141,6 +151,7 @@ class Controller(QObject):
     def open(self, path: Path, array: str | None = None, bfloat16: bool = False, select: int | None = None) -> None:
         """Open a file; the open data set stays until the new one is known to be sound."""
         self._select_after_load = select
+        self.lab.stop()  # what runs on the file before would hold its vectors
         wanted = self.projection.settings
         self._submit(LoadRequest(path.absolute(), array, bfloat16, wanted.centre, wanted.unit_length))
 
@@ -308,6 +319,7 @@ class Controller(QObject):
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
+        self.lab.stop()
         for key in ("load", "annotate", "project", "neighbours", "distances", "queries", "export", "live"):
             self._bridge.engine.cancel(key)
 
@@ -381,12 +393,16 @@ class Controller(QObject):
                 self.device = device
                 self._without_compiler(device.compile_problem)
                 self.device_known.emit()
+                self.lab.ask_table()
                 return
             case Broken(error):
-                self.notices.problem(str(error)) if isinstance(error, UserError) else self._report_bug(error)
+                self._on_fault(error)
                 return
             case Progress(number, _, stage, done, total):
                 self.jobs.progress(number, stage, done, total)
+                return
+            case Partial(result=result):
+                self._take(self._requests[event.job], result)
                 return
             case Completed(number, _, result):
                 request = self._requests.pop(number)
@@ -433,6 +449,8 @@ class Controller(QObject):
                 self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
+            case LabTable() | LabRun():
+                self.lab.take(result)
 
     def _on_loaded(self, result: LoadResult) -> None:
         for key in ("annotate", "project", "neighbours", "distances"):
@@ -448,6 +466,7 @@ class Controller(QObject):
         self.settings.remember(result.dataset.path)
         self._submit(AnnotateRequest(result.dataset))
         self._project()
+        self.lab.ask_table()
         if self._select_after_load is not None:
             row, self._select_after_load = self._select_after_load, None
             self.select(row)
@@ -489,10 +508,10 @@ class Controller(QObject):
             self.choice_needed.emit(request, error.choices)
         elif isinstance(error, JoinNeeded) and error.columns and isinstance(request, AnnotateRequest):
             self.join_needed.emit(request, error)
-        elif isinstance(error, UserError):
-            self.notices.problem(str(error))
-        else:
-            self._report_bug(error)
+        elif not isinstance(request, LabTableRequest):  # a file that cannot be listed cannot be projected: that one tells
+            self._on_fault(error)
+        if isinstance(request, LabRequest):
+            self.lab.fail(str(error))
         if request.key == "race":
             self.stop_race()
         if request.key == "live":
@@ -522,6 +541,8 @@ class Controller(QObject):
         self._not_answered(request, "Cancelled.")
         if isinstance(request, OpenQueriesRequest):
             self.queries_refused.emit("Cancelled; choose a file again.")
+        if isinstance(request, LabRequest):
+            self.lab.stopped()
 
     def _not_answered(self, request: Request, why: str) -> None:
         """A query without an answer, none being on its way, says so in place of the neighbours of the one before."""
@@ -548,6 +569,9 @@ class Controller(QObject):
             self._ask()
         elif isinstance(request, ProjectRequest):
             self._project()
+
+    def _on_fault(self, error: Exception) -> None:
+        self.notices.problem(str(error)) if isinstance(error, UserError) else self._report_bug(error)
 
     def _report_bug(self, error: Exception) -> None:
         log.error("unexpected failure", exc_info=error)

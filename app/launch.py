@@ -23,6 +23,7 @@ from app.window import Window
 from resources import ICONS, SAMPLE
 
 NAME = "Kinscope"
+LAB_HISTORY = "lab-history.jsonl"
 # A picture is given up after this: something hangs.
 SCREENSHOT_TIMEOUT_MS = 300_000
 
@@ -45,7 +46,9 @@ def open_window(options: WindowOptions) -> int:
         store = QSettings(NAME, NAME)
         if options.screenshot is not None:
             store = QSettings(str(Path(scratch) / "settings.ini"), QSettings.Format.IniFormat)
-        controller = Controller(Settings(store), Notices(), options.compute)
+        controller = Controller(
+            Settings(store), Notices(), options.compute, None if options.screenshot else data_folder() / LAB_HISTORY
+        )
         window = Window(controller, cast(ThemeChoice | None, options.theme))
         if options.size is not None:
             window.resize(*options.size)
@@ -91,9 +94,14 @@ def make_application() -> QApplication:
     return application
 
 
+def data_folder() -> Path:
+    """Where the program keeps its log and the lab's runs."""
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation))
+
+
 def log_to_file() -> None:
     """Our own faults go to a log; the user sees a sentence."""
-    folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation))
+    folder = data_folder()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

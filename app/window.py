@@ -44,6 +44,7 @@ from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
 from app.views.filter_bar import FilterBar
 from app.views.filters import FiltersView
+from app.views.lab import LabView
 from app.views.legend import LegendView
 from app.views.map import MapView
 from app.views.map_box import TOOLS, Tool
@@ -73,6 +74,8 @@ TIMINGS_SHARE = 0.25
 WIDE = 1150
 # How labels are joined if not by a column.
 IN_ORDER = "line by line, in the order of the rows"
+# The share of the window's height that the lab takes when it is shown.
+LAB_SHARE = 0.46
 
 
 class Window(QMainWindow):
@@ -98,6 +101,7 @@ class Window(QMainWindow):
         self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected), ("Search", self.search)])
         self.selection_bar = SelectionBar(self.map, c.dataset, c.projection, c.selection)
         self.timings = TimingsView(c.timings, c.chart)
+        self.lab = LabView(c.lab.model, c.lab.history, c.dataset, c.timings)
         self.activity = ActivityView(c.jobs)
         self.notice = NoticeBar(self.map)
         self.asking = Asking(self, self.map, c)
@@ -119,6 +123,7 @@ class Window(QMainWindow):
         self._connect()
         self.apply_theme()
         self._layout = self.saveState(DOCKS_VERSION)
+        self._low = TIMINGS_HEIGHT
         self._restore()
         self._update_state()
 
@@ -166,6 +171,7 @@ class Window(QMainWindow):
             "race": c.race,
             "cancel": c.cancel,
             "fit": self.map.fit,
+            "lab": self._toggle_lab,
             "zoom_in": lambda: self.map.zoom(1.25),
             "zoom_out": lambda: self.map.zoom(0.8),
             "reset": lambda: self.restoreState(self._layout, DOCKS_VERSION),
@@ -190,6 +196,9 @@ class Window(QMainWindow):
             self._dock("Timings", self.timings, bottom),
             self._dock("Record", self.record, right),
         ]
+        self._lab_dock = self._dock("Lab", self.lab, bottom)
+        self.tabifyDockWidget(self._docks[3], self._lab_dock)
+        self._lab_dock.hide()
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
@@ -330,6 +339,12 @@ class Window(QMainWindow):
         self.timings.stop_wanted.connect(c.stop_race)
         self.timings.controls.look_wanted.connect(c.chart.choose)
         self.timings.controls.pause_wanted.connect(c.timings.pause)
+        self.lab.run_wanted.connect(c.lab.run)
+        self.lab.stop_one_wanted.connect(c.lab.stop_one)
+        self.lab.stop_wanted.connect(c.lab.stop)
+        self.lab.export_wanted.connect(c.lab.export)
+        self.lab.picture_wanted.connect(c.lab.save_picture)
+        self._lab_dock.visibilityChanged.connect(self._actions["lab"].setChecked)
         self.activity.cancel_wanted.connect(c.cancel)
         self.compile_switch.clicked.connect(c.set_compiled)
         self.metric_box.activated.connect(lambda i: c.set_metric(self.metric_box.itemData(i)))
@@ -383,6 +398,17 @@ class Window(QMainWindow):
         for tool in TOOLS:
             self._actions[f"tool_{tool}"].setChecked(self.map.tool == tool)
         self._actions["follow"].setChecked(c.neighbours.follows)
+
+    def _toggle_lab(self) -> None:
+        """Show the lab, in front and high enough to read; or hide it, and give its height back."""
+        if not self._actions["lab"].isChecked():
+            self._lab_dock.hide()
+            self.resizeDocks([self._docks[3]], [self._low], Qt.Orientation.Vertical)
+            return
+        self._low = self._docks[3].height()
+        self._lab_dock.show()
+        self._lab_dock.raise_()
+        self.resizeDocks([self._lab_dock], [max(self._low, round(LAB_SHARE * self.height()))], Qt.Orientation.Vertical)
 
     # Selecting
 
@@ -447,6 +473,7 @@ class Window(QMainWindow):
             self.record,
             self.selection_bar,
             self.timings,
+            self.lab,
             self.notice,
             self.compile_switch,
         ):

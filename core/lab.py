@@ -6,6 +6,7 @@ Plain values only, so that a run can be kept, written down and read again on ano
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class SizeInfo:
     memory_bytes: int  # that a run holds at most, about
     code: tuple[CodeLine, ...]
     problem: str | None = None  # why it cannot run here, or None
+    of_file: bool = False  # it works on the open file
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,11 @@ class LabRun:
     started: str = ""  # ISO 8601, UTC
     seconds: float = 0.0
     finished: bool = False
+    file: str = ""  # that it worked on, with its rows and dimensions; empty where it made up its own input
 
     def ratio(self, way: WayFigures) -> Ratio | None:
         """How many times as fast `way` is as the first way; None for that one itself or too few repeats."""
-        return None if way is self.ways[0] else median_ratio(self.ways[0].ms, way.ms)
+        return None if way is self.ways[0] else _median_ratio(self.ways[0].ms, way.ms)
 
     def pays_off_after(self, way: WayFigures) -> int | None:
         """Calls after which the first call of `way` has cost less than the first way would have; None if it never does."""
@@ -157,6 +160,10 @@ class LabRun:
         if not known:
             return "Too few repeats yet to tell."
         return "; ".join(_told(way.name, ratio) for way, ratio in known) + "."
+
+
+# The interval takes some milliseconds to work out, and one run is asked for it several times.
+_median_ratio = lru_cache(maxsize=1024)(median_ratio)
 
 
 def _told(name: str, ratio: Ratio) -> str:

@@ -108,6 +108,7 @@ def figures(run: LabRun, way: WayFigures) -> dict[str, object]:
         "started": run.started,
         "workload": run.workload,
         "size": run.size,
+        "file": run.file,
         "way": way.name,
         "compiled": way.compiled,
         "repeats": len(way.ms),

@@ -13,6 +13,8 @@ NAMES = {
     "project": "Projecting",
     "neighbours": "Searching",
     "race": "Racing",
+    "lab": "Measuring",
+    "lab table": "Listing the lab",
     "distances": "Measuring distances",
     "queries": "Looking into the file",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from app.theme import Theme
 
@@ -19,10 +19,12 @@ class Tabs(QWidget):
             self.bar.addTab(title)
             self._stack.addWidget(view)
         self.bar.currentChanged.connect(self._stack.setCurrentIndex)
+        self.head = QHBoxLayout()  # has room for more beside the tabs
+        self.head.addWidget(self.bar)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.bar)
+        layout.addLayout(self.head)
         layout.addWidget(self._stack, 1)
 
     def show_view(self, view: QWidget) -> None:

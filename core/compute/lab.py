@@ -47,6 +47,7 @@ def run(workload: Workload, size: str | None, bed: Bed, rule: Rule, limits: Limi
         device=bed.device.line,
         versions={name: version(name) for name in ("mlx", "numpy")} | {"python": platform.python_version()},
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        file=bed.file if chosen.of_file else "",
     )
     started, load = perf_counter(), OtherLoad()
     last, told = blank, started

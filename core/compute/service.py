@@ -313,7 +313,8 @@ class Service:
     def _bed(self, dataset: Dataset | None, job: Job, metric: Metric = "cosine") -> Bed:
         """What the lab works on. Vectors that are not on the device yet are not brought there."""
         vectors = None if dataset is None else self._hold(dataset, job).vectors
-        return Bed(self.device, vectors, metric, job.give_way)
+        file = "" if dataset is None else f"{dataset.name}, {dataset.rows:,} × {dataset.dims:,}"
+        return Bed(self.device, vectors, metric, file, job.give_way)
 
     def _scanned(self, dataset: Dataset, job: Job) -> Scan:
         if self._scan is None or self._scan[0] is not dataset:

@@ -56,6 +56,7 @@ class Bed:
     device: DeviceInfo
     vectors: Vectors | None = None  # of the open file, on the device if they fit
     metric: Metric = "cosine"
+    file: str = ""  # what it is called, with its rows and dimensions
     poll: Poll = no_poll
 
     @property

@@ -57,7 +57,7 @@ class Workload:
 
     def info(self, bed: Bed) -> WorkloadInfo:
         """As the table lists it for what `bed` has."""
-        told = [SizeInfo(s.name, s.memory_bytes, s.code.lines, _problem(s, bed)) for s in self.sizes]
+        told = [SizeInfo(s.name, s.memory_bytes, s.code.lines, _problem(s, bed), s.of_file) for s in self.sizes]
         if self.experiment is not None:
             told = [SizeInfo("as it stands", 0, Code(self.body).lines, bed.device.compile_problem)]
         if not bed.on_gpu:
