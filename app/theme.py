@@ -84,6 +84,11 @@ def style_sheet(theme: Theme) -> str:
     QTableView, QListView, QTreeView {{ background: {t.panel}; border: none; selection-background-color: {t.raised};
         selection-color: {t.text}; gridline-color: {t.panel}; }}
     QAbstractScrollArea::corner {{ background: transparent; border: none; }}
+    QMainWindow > QTabBar {{ qproperty-drawBase: 0; background: {t.ground}; }}
+    QMainWindow > QTabBar::tab {{ background: {t.panel}; color: {t.dim}; border: none; border-top: 2px solid {t.panel};
+        padding: 5px 16px; }}
+    QMainWindow > QTabBar::tab:selected {{ color: {t.text}; border-top: 2px solid {t.accent}; }}
+    QMainWindow > QTabBar::tab:hover {{ color: {t.text}; }}
     QHeaderView {{ background: {t.panel}; }}
     QHeaderView::section {{ background: {t.panel}; color: {t.dim}; border: none; padding: 4px 6px; }}
     QScrollArea {{ background: {t.panel}; border: none; }}

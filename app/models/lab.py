@@ -106,6 +106,12 @@ class LabModel(QObject):
             self.chosen = name
             self.chosen_changed.emit()
 
+    def title(self, run: LabRun) -> str:
+        """What a run is called, its size with it."""
+        workload = self.workloads.get(run.workload)
+        name = run.workload if workload is None else workload.title
+        return name if run.findings else f"{name}, {run.size}"
+
     def reading(self, name: str) -> Reading | None:
         return self.readings.get(self.key_of(name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFontDatabase, QPainter, QPaintEvent, QTextFormat
+from PySide6.QtGui import QColor, QFontDatabase, QPainter, QPaintEvent, QResizeEvent, QTextFormat
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QTextEdit
 
 from app.theme import COMPILED, DARK, EAGER, Theme
@@ -52,11 +52,20 @@ class CodeView(QPlainTextEdit):
         return [line.text for line in self._lines if line.compiled is compiled]
 
     def sizeHint(self) -> QSize:
-        lines = max(1, len(self._lines))
-        return QSize(320, lines * self.fontMetrics().lineSpacing() + 2 * MARGIN + self.horizontalScrollBar().sizeHint().height())
+        bar = self.horizontalScrollBar().sizeHint().height() if self._too_wide else 0
+        return QSize(320, max(1, len(self._lines)) * self.fontMetrics().lineSpacing() + 2 * MARGIN + bar)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(160, self.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # whether there is a scroll bar depends on the width
+
+    @property
+    def _too_wide(self) -> bool:
+        widest = max((self.fontMetrics().horizontalAdvance(line.text) for line in self._lines), default=0)
+        return widest + 2 * MARGIN > self.viewport().width()
 
     def _mark(self) -> None:
         marks = []

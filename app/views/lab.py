@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QPushButton, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from app.models.dataset import DatasetModel
@@ -22,6 +23,8 @@ from app.views.tabs import Tabs
 WAITING = "The workloads are listed here once the compute thread stands."
 INVITATION = "Run a workload, or all of them: every repeat leaves a dot."
 WORKLOADS, ROOFLINE, HISTORY = range(3)
+# Of the pane about one workload, the least and the most, and its share of the width between them.
+DETAIL_WIDTH, DETAIL_SHARE = (264, 520), 0.35
 PICTURES = {"png": draw_png, "svg": draw_svg}
 
 
@@ -55,13 +58,19 @@ class LabView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(900, 400)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            detail = min(max(DETAIL_WIDTH[0], round(DETAIL_SHARE * self.width())), DETAIL_WIDTH[1])
+            self._split.setSizes([self.width() - detail, detail])
+
     def _build(self) -> None:
         self._split.addWidget(self.table)
         self._split.addWidget(self.detail)
         self._split.setChildrenCollapsible(False)
-        self._split.setStretchFactor(0, 5)
-        self._split.setStretchFactor(1, 3)
-        self.detail.setMinimumWidth(260)
+        self._split.setStretchFactor(0, 1)
+        self._split.setStretchFactor(1, 0)
+        self.detail.setMinimumWidth(DETAIL_WIDTH[0])
         self.note.setObjectName("dim")
         self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

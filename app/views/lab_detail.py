@@ -11,7 +11,7 @@ from app.theme import COMPILED, EAGER, Theme
 from app.views.code import CodeView
 from app.views.lab_findings import FindingsView
 from app.views.strips import StripsView
-from core.lab import CodeLine, Finding, LabRun, WayFigures
+from core.lab import LabRun, WayFigures
 
 FIGURES = ("median", "p95", "first", "repeats", "traces", "memory", "GB/s", "GFLOP/s", "of limit")
 TIPS = {
@@ -38,7 +38,6 @@ class LabDetail(QScrollArea):
         lab.listed.connect(self.show_all)
         lab.chosen_changed.connect(self.show_all)
         lab.row_changed.connect(self._on_row)
-        self.findings.looked_at.connect(self._show_code)
 
     def set_theme(self, theme: Theme) -> None:
         for view in (self.findings, self.code, self.strips):
@@ -100,21 +99,13 @@ class LabDetail(QScrollArea):
         reading = self._lab.reading(name)
         self.verdict.setText(self._lab.problem(name) or (_said(reading) if reading else UNTOLD))
         self.findings.show_findings(reading.run.findings if reading else ())
-        self._show_code(self.findings.finding)
+        self.code.show_lines(self._lab.size_of(name).code)
         ways = reading.run.ways if reading else ()
         if reading is not None:
             self.figures.show_run(reading.run)
         self.strips.show_ways(ways)
         for widget in self._about_times:
             widget.setVisible(bool(ways))
-
-    def _show_code(self, finding: Finding | None) -> None:
-        """The code of the finding that is looked at, or of the workload."""
-        assert self._lab.chosen is not None
-        if finding is None:
-            self.code.show_lines(self._lab.size_of(self._lab.chosen).code)
-        else:
-            self.code.show_lines(tuple(CodeLine(text) for text in finding.code.splitlines()))
 
 
 def _said(reading: Reading) -> str:

@@ -1,127 +1,114 @@
-"""What a counted workload found: an experiment a line, and below it what came of it and what it cost."""
+"""What a counted workload found: an experiment a line, below it what came of it and what it cost; a click shows its code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QFrame, QListView, QSizePolicy, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.figures import figure
 from app.theme import DARK, Theme
-from app.views.neighbours import Index
-from core.lab import Finding
+from app.views.code import CodeView
+from core.lab import CodeLine, Finding
 
-ROW_HEIGHT = 40
 DOT = 6
-FINDING_ROLE = Qt.ItemDataRole.UserRole
 
 
-def cost(finding: Finding) -> str:
-    return "" if finding.ms is None else f"{figure(finding.ms)} ms"
+class FindingButton(QAbstractButton):
+    """One experiment; checked, its code is shown."""
 
-
-class FindingsList(QAbstractListModel):
-    def __init__(self) -> None:
+    def __init__(self, finding: Finding) -> None:
         super().__init__()
-        self.findings: Sequence[Finding] = ()
-
-    def show(self, findings: Sequence[Finding]) -> None:
-        """Findings only ever come to those there are, or all are others."""
-        known = len(self.findings)
-        if self.findings == findings[:known]:
-            if len(findings) > known:
-                self.beginInsertRows(QModelIndex(), known, len(findings) - 1)
-                self.findings = findings
-                self.endInsertRows()
-            return
-        self.beginResetModel()
-        self.findings = findings
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.findings)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        finding = self.findings[index.row()]
-        told = f"{finding.about}\n{finding.outcome}"
-        if role == Qt.ItemDataRole.DisplayRole:
-            return told
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return "\n".join(filter(None, [told, cost(finding), "This catches people out." if finding.surprise else ""]))
-        return finding if role == FINDING_ROLE else None
-
-
-class FindingDelegate(QStyledItemDelegate):
-    theme = DARK
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(200, ROW_HEIGHT)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        finding: Finding = index.data(FINDING_ROLE)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area: QRect = option.rect
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(area, QColor(self.theme.raised))
-        if finding.surprise:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(self.theme.bad))
-            painter.drawEllipse(QRect(area.left() + 4, area.center().y() - DOT // 2, DOT, DOT))
-        metrics = painter.fontMetrics()
-        line, right = metrics.height(), cost(finding)
-        text = area.adjusted(16, (ROW_HEIGHT - 2 * line) // 2, -8, 0)
-        room = text.width() - metrics.horizontalAdvance(right) - 12
-        elide = Qt.TextElideMode.ElideRight
-        painter.setPen(QColor(self.theme.text))
-        painter.drawText(text, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(finding.about, elide, text.width()))
-        painter.setPen(QColor(self.theme.bad if finding.surprise else self.theme.dim))
-        below = text.translated(0, line)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(finding.outcome, elide, room))
-        painter.setPen(QColor(self.theme.dim))
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, right)
-        painter.restore()
-
-
-class FindingsView(QListView):
-    """As high as its lines."""
-
-    looked_at = Signal(object)  # a Finding
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.list_model = FindingsList()
-        self._delegate = FindingDelegate(self)
-        self.setModel(self.list_model)
-        self.setItemDelegate(self._delegate)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.finding = finding
+        self._theme = DARK
+        self.setCheckable(True)
+        self.setText(f"{finding.about} {finding.outcome}{' A surprise.' if finding.surprise else ''}")
+        self.setToolTip("\n".join([finding.about, finding.outcome, *(["This catches people out."] if finding.surprise else [])]))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Findings")
-        self.selectionModel().currentChanged.connect(self._on_current)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def set_theme(self, theme: Theme) -> None:
-        self._delegate.theme = theme
-        self.viewport().update()
-
-    def show_findings(self, findings: Sequence[Finding]) -> None:
-        self.list_model.show(findings)
-        self.setVisible(bool(findings))
-        self.updateGeometry()
-
-    @property
-    def finding(self) -> Finding | None:
-        """The one that is looked at."""
-        return self.currentIndex().data(FINDING_ROLE) if self.currentIndex().isValid() else None
+        self._theme = theme
+        self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(240, ROW_HEIGHT * self.list_model.rowCount())
+        return QSize(240, 2 * self.fontMetrics().height() + 8)
 
-    def minimumSizeHint(self) -> QSize:
-        return QSize(160, self.sizeHint().height())
+    @property
+    def cost(self) -> str:
+        return "" if self.finding.ms is None else f"{figure(self.finding.ms)} ms"
 
-    def _on_current(self, index: QModelIndex) -> None:
-        self.looked_at.emit(index.data(FINDING_ROLE) if index.isValid() else None)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        theme, finding = self._theme, self.finding
+        painter.setPen(QColor(theme.accent) if self.hasFocus() else Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.raised) if self.isChecked() or self.underMouse() else Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        if finding.surprise:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.bad))
+            painter.drawEllipse(QRectF(6, self.height() / 2 - DOT / 2, DOT, DOT))
+        metrics = painter.fontMetrics()
+        above = QRectF(20, 4, self.width() - 28, metrics.height())
+        below = above.translated(0, metrics.height())
+        room = int(above.width()) - metrics.horizontalAdvance(self.cost) - 12
+        elide = Qt.TextElideMode.ElideRight
+        painter.setPen(QColor(theme.text))
+        painter.drawText(above, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(finding.about, elide, int(above.width())))
+        painter.setPen(QColor(theme.bad if finding.surprise else theme.dim))
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(finding.outcome, elide, room))
+        painter.setPen(QColor(theme.dim))
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, self.cost)
+
+
+class FindingsView(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: list[FindingButton] = []
+        self.code = CodeView()
+        self.code.hide()
+        self._theme = DARK
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(2)
+        self.setAccessibleName("Findings")
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.code.set_theme(theme)
+        for button in self.buttons:
+            button.set_theme(theme)
+
+    def show_findings(self, findings: Sequence[Finding]) -> None:
+        """Findings come to those that are shown, or all are others."""
+        shown = [button.finding for button in self.buttons]
+        if shown != list(findings[: len(shown)]):
+            self._clear()
+        for finding in findings[len(self.buttons) :]:
+            button = FindingButton(finding)
+            button.set_theme(self._theme)
+            button.clicked.connect(lambda on, button=button: self._open(button if on else None))
+            self.buttons.append(button)
+            self._layout.addWidget(button)
+        self.setVisible(bool(findings))
+
+    def _clear(self) -> None:
+        self._open(None)
+        for button in self.buttons:
+            self._layout.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = []
+
+    def _open(self, chosen: FindingButton | None) -> None:
+        """Show the code of one finding below it, and of no other."""
+        for button in self.buttons:
+            button.setChecked(button is chosen)
+        self._layout.removeWidget(self.code)
+        self.code.setVisible(chosen is not None)
+        if chosen is not None:
+            self.code.show_lines(tuple(CodeLine(text) for text in chosen.finding.code.splitlines()))
+            self._layout.insertWidget(self._layout.indexOf(chosen) + 1, self.code)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from app.figures import figure
@@ -21,18 +21,20 @@ from app.views.neighbours import Index
 from app.views.quiet_table import quieten
 from core.lab import LabRun
 
-STARTED, SIZE, RATIO, BASE, OTHER, MLX, DEVICE = range(7)
-HEADS = ("Started", "Size", "Times as fast", "Uncompiled", "Compiled", "MLX", "Device")
-WIDTHS = {STARTED: 116, SIZE: 168, RATIO: 148, BASE: 84, OTHER: 84, MLX: 64}
+STARTED, WHAT, RATIO, BASE, OTHER, MLX, DEVICE = range(7)
+HEADS = ("Started", "Workload", "Times as fast", "Uncompiled", "Compiled", "MLX", "Device")
+WIDTHS = {STARTED: 100, RATIO: 140, BASE: 84, OTHER: 84, MLX: 60, DEVICE: 128}
+# What goes first where there is no room, and how wide the table must be to keep it; tooltips tell it all.
+KEPT_FROM = {DEVICE: 720, MLX: 600}
 RIGHT = (RATIO, BASE, OTHER)
 EMPTY = "Every run that ends is kept here, with its device and versions: run a workload."
 EVERY = "All workloads"
 
 
 class HistoryTable(QAbstractTableModel):
-    def __init__(self, history: LabHistory) -> None:
+    def __init__(self, lab: LabModel, history: LabHistory) -> None:
         super().__init__()
-        self._history = history
+        self._lab, self._history = lab, history
         self.runs: list[LabRun] = []  # newest first
         history.read_more.connect(self._update)
 
@@ -62,7 +64,7 @@ class HistoryTable(QAbstractTableModel):
         run, column = self.runs[index.row()], index.column()
         reading = self._history.reading(run)
         if role == Qt.ItemDataRole.DisplayRole:
-            return _text(run, reading, column)
+            return self._lab.title(run) if column == WHAT else _text(run, reading, column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return told(run, reading)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in RIGHT:
@@ -73,8 +75,6 @@ class HistoryTable(QAbstractTableModel):
 def _text(run: LabRun, reading: Reading | None, column: int) -> str:
     if column == STARTED:
         return local_time(run.started)
-    if column == SIZE:
-        return f"{run.size} ({run.file})" if run.file else run.size
     if column in (MLX, DEVICE):
         return run.versions.get("mlx", "") if column == MLX else run.device
     if reading is None:
@@ -91,19 +91,21 @@ def _text(run: LabRun, reading: Reading | None, column: int) -> str:
 def told(run: LabRun, reading: Reading | None) -> str:
     """A run in words."""
     versions = ", ".join(f"{name} {number}" for name, number in run.versions.items())
-    lines = [f"{run.workload}, {run.size}", run.file, local_time(run.started), run.device, versions]
+    lines = [run.size, run.file, local_time(run.started), run.device, versions]
     return "\n".join(filter(None, [*lines, reading.verdict if reading else ""]))
 
 
 def local_time(started: str) -> str:
-    """'24 Nov 2026 15:36' where the user is; what was written, if that is no time."""
+    """'24 Nov 15:36' where the user is, with the year if that is another; what was written, if that is no time."""
     try:
-        return datetime.fromisoformat(started).astimezone().strftime("%-d %b %Y %H:%M")
+        time = datetime.fromisoformat(started).astimezone()
     except ValueError:
         return started
+    year = "" if time.year == datetime.now(UTC).year else f" {time.year}"
+    return f"{time.day} {time:%b}{year} {time:%H:%M}"
 
 
-def _tip(x: float, y: float, data: Reading) -> str:
+def _tip(x: float, y: float, data: Reading) -> str:  # noqa: ARG001
     return told(data.run, data)
 
 
@@ -151,7 +153,7 @@ class MediansPlot(pg.PlotWidget):  # type: ignore[misc]
                 "pos": (number, np.log10(way.median_ms or 1.0)),
                 "brush": pg.mkBrush(COMPILED if way.compiled else EAGER),
                 "pen": None,
-                "size": 9,
+                "size": 8 if way.compiled else 12,  # where both lie together, both are seen
                 "data": reading,
             }
             for way in ways
@@ -178,7 +180,7 @@ class LabHistoryView(QWidget):
         self.setObjectName("panel")
         self._lab, self._history = lab, history
         self.choice, self.note = QComboBox(), QLabel(EMPTY)
-        self.table, self.table_model = QTableView(), HistoryTable(history)
+        self.table, self.table_model = QTableView(), HistoryTable(lab, history)
         self.plot = MediansPlot()
         self._about = QLabel()
         self._build()
@@ -204,12 +206,17 @@ class LabHistoryView(QWidget):
         super().showEvent(event)
         self._work_out()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for column, least in KEPT_FROM.items():
+            self.table.setColumnHidden(column, self.width() * 2 / 3 < least)
+
     def _build(self) -> None:
         quieten(self.table, self.table_model, "Runs")
         header = self.table.horizontalHeader()
         for column, width in WIDTHS.items():
             self.table.setColumnWidth(column, width)
-        header.setSectionResizeMode(DEVICE, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(WHAT, QHeaderView.ResizeMode.Stretch)
         self.choice.setAccessibleName("Workload")
         self.choice.setMinimumWidth(180)
         for label in (self.note, self._about):
@@ -228,8 +235,8 @@ class LabHistoryView(QWidget):
         both = QHBoxLayout(self)
         both.setContentsMargins(12, 8, 8, 8)
         both.setSpacing(16)
-        both.addLayout(left, 3)
-        both.addLayout(right, 2)
+        both.addLayout(left, 2)
+        both.addLayout(right, 1)
 
     def _fill_choice(self) -> None:
         if self.choice.count() != len(self._lab.workloads) + 1:
@@ -269,8 +276,7 @@ class LabHistoryView(QWidget):
             same = (chosen.workload, chosen.size, chosen.file)
             runs = [run for run in reversed(self.runs) if (run.workload, run.size, run.file) == same]
             alike = [reading for run in runs if (reading := self._history.reading(run)) is not None]
-            title = self._lab.workloads[chosen.workload].title if chosen.workload in self._lab.workloads else chosen.workload
-            self._about.setText(f"{title}, {chosen.size}: medians over time")
+            self._about.setText(f"{self._lab.title(chosen)}: medians over time")
         self.plot.show_readings(alike)
         for widget in (self._about, self.plot):
             widget.setVisible(any(reading.base for reading in alike))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QResizeEvent, QStandardItemModel
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
-    QSizePolicy,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -25,11 +23,12 @@ from app.models.lab import LabModel, Reading
 from app.theme import DARK, Theme
 from app.views.neighbours import Index
 from app.views.quiet_table import quieten
+from app.views.size_box import SizeBox
 from app.views.strips import draw_strip, span_of, told, way_colour
 from core.lab import WayFigures
 
 NAME, SIZE, TIMES, MEDIAN, RATIO, FIRST, MEMORY, TRACES, RUN = range(9)
-HEADS = ("Workload", "Size", "Times of all repeats", "Median", "Times as fast", "First call", "Memory", "Traces", "")
+HEADS = ("Workload", "Size", "Times", "Median", "Times as fast", "First call", "Memory", "Traces", "")
 TIPS = {
     TIMES: "A dot a repeat, a line for the median; both ways over one axis of milliseconds, from small to large",
     MEDIAN: "Median of all repeats, uncompiled above compiled",
@@ -38,10 +37,10 @@ TIPS = {
     MEMORY: "The most memory that one call took beyond its inputs",
     TRACES: "How often the function was traced",
 }
-WIDTHS = {NAME: 148, SIZE: 156, MEDIAN: 92, RATIO: 104, FIRST: 116, MEMORY: 84, TRACES: 52, RUN: 76}
-NARROW = {NAME: 124, SIZE: 112}
+WIDTHS = {NAME: 156, SIZE: 136, MEDIAN: 88, RATIO: 96, FIRST: 112, MEMORY: 80, TRACES: 56, RUN: 72}
+NARROW = {NAME: 124, SIZE: 108}
 # What goes first where there is no room, and how wide the view must be to keep it.
-KEPT_FROM = {MEMORY: 860, TRACES: 800, FIRST: 680, MEDIAN: 560}
+KEPT_FROM = {MEMORY: 880, TRACES: 820, FIRST: 740, MEDIAN: 560}
 RIGHT = (MEDIAN, RATIO, FIRST, MEMORY, TRACES)
 ROW_HEIGHT = 44
 READING_ROLE = Qt.ItemDataRole.UserRole
@@ -128,11 +127,8 @@ class LabTableModel(QAbstractTableModel):
         if reading.run.problem:
             return reading.run.problem, True
         if reading.run.findings:
-            what = "surprise" if reading.surprises == 1 else "surprises"
-            return (
-                f"{len(reading.run.findings)} experiments, {reading.surprises or 'no'} {what}: each with its code beside.",
-                False,
-            )
+            what = f"{reading.surprises} surprise{'' if reading.surprises == 1 else 's'}"
+            return f"{len(reading.run.findings)} experiments, {what}: each with its code beside.", False
         return "", False
 
 
@@ -183,8 +179,8 @@ class RowDelegate(QStyledItemDelegate):
 
     def _write(self, painter: QPainter, area: QRectF, text: str, colour: str) -> None:
         painter.setPen(QColor(colour))
-        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
-        painter.drawText(area, int(flags), text)
+        lines = _two_lines(text, painter.fontMetrics(), int(area.width()))
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), lines)
 
     def _draw_times(self, painter: QPainter, area: QRectF, reading: Reading) -> None:
         ways = [way for way in (reading.base, reading.other) if way is not None]
@@ -203,6 +199,7 @@ class RowDelegate(QStyledItemDelegate):
             place = QRectF(area.left() + 8, top + i * line, area.width() - 16, line)
             painter.setPen(QColor(self._colour(column, i, reading)))
             side = Qt.AlignmentFlag.AlignRight if column in RIGHT else Qt.AlignmentFlag.AlignLeft
+            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(place.width()))
             painter.drawText(place, int(side | Qt.AlignmentFlag.AlignVCenter), text)
             if column == MEDIAN and text:
                 self._dot(painter, place, ways[i])
@@ -221,6 +218,14 @@ class RowDelegate(QStyledItemDelegate):
         return self.theme.dim if line and column in (NAME, FIRST) else self.theme.text
 
 
+def _two_lines(text: str, metrics: QFontMetrics, width: int) -> str:
+    """As much of a sentence as two lines hold."""
+    first, *words = text.split(" ")
+    while words and metrics.horizontalAdvance(f"{first} {words[0]}") <= width:
+        first += f" {words.pop(0)}"
+    return "\n".join(filter(None, [first, metrics.elidedText(" ".join(words), Qt.TextElideMode.ElideRight, width)]))
+
+
 class LabTable(QTableView):
     run_wanted = Signal(str)
     stop_wanted = Signal(str)
@@ -231,7 +236,7 @@ class LabTable(QTableView):
         self._lab = lab
         self.table_model = LabTableModel(lab)
         self._delegate = RowDelegate(self)
-        self._sizes: dict[str, QComboBox] = {}
+        self._sizes: dict[str, SizeBox] = {}
         self._buttons: dict[str, QPushButton] = {}
         quieten(self, self.table_model, "Workloads")
         self.setItemDelegate(self._delegate)
@@ -249,12 +254,14 @@ class LabTable(QTableView):
 
     def set_theme(self, theme: Theme) -> None:
         self._delegate.theme = theme
+        # Seen on the row that is looked at as well.
+        self.setStyleSheet(f"QPushButton#row {{ padding: 5px 4px; }} QPushButton#row:enabled {{ background: {theme.line}; }}")
         self.viewport().update()
 
     def button(self, name: str) -> QPushButton:
         return self._buttons[name]
 
-    def size_box(self, name: str) -> QComboBox:
+    def size_box(self, name: str) -> SizeBox:
         return self._sizes[name]
 
     def minimumSizeHint(self) -> QSize:
@@ -284,21 +291,9 @@ class LabTable(QTableView):
             self.selectRow(self.table_model.names.index(self._lab.chosen))
         self._show_rows()
 
-    def _chooser(self, name: str) -> QComboBox:
-        box = QComboBox()
-        box.setAccessibleName(f"Size of {self._lab.workloads[name].title}")
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(4)
-        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        items = box.model()
-        assert isinstance(items, QStandardItemModel)
-        for i, choice in enumerate(self._lab.workloads[name].sizes):
-            box.addItem(choice.name)
-            box.setItemData(i, choice.problem or f"holds about {size(choice.memory_bytes)}", Qt.ItemDataRole.ToolTipRole)
-            items.item(i).setEnabled(choice.problem is None)
-        box.view().setMinimumWidth(box.view().sizeHintForColumn(0) + 32)
+    def _chooser(self, name: str) -> SizeBox:
+        box = SizeBox(self._lab.workloads[name])
         box.activated.connect(lambda i: self.size_wanted.emit(name, box.itemText(i)))
-        box.setEnabled(box.count() > 1)
         return box
 
     def _runner(self, name: str) -> QPushButton:

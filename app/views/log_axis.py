@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from app.theme import Theme
 
 # Decades beyond which there is room for powers of ten only.
-FEW_DECADES = 2.5
+FEW_DECADES = 3.2
 
 
 class LogAxis(pg.AxisItem):  # type: ignore[misc]

@@ -23,7 +23,7 @@ def draw_png(widget: QWidget) -> Callable[[], bytes]:
         buffer = QBuffer(contents)
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         image.save(buffer, "PNG")  # type: ignore[call-overload]
-        return contents.data()
+        return bytes(contents.data())
 
     return encode
 
@@ -41,4 +41,4 @@ def draw_svg(widget: QWidget) -> Callable[[], bytes]:
     widget.render(painter, QPoint())
     painter.end()
     buffer.close()
-    return lambda: contents.data()
+    return lambda: bytes(contents.data())

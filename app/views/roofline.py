@@ -40,7 +40,7 @@ class RooflineView(QWidget):
         self.note.setObjectName("dim")
         self.note.setWordWrap(True)
         self._roof = pg.PlotDataItem()
-        self._limits = (pg.TextItem(anchor=(0, 1)), pg.TextItem(anchor=(1, 1)))
+        self._limits = (pg.TextItem(anchor=(0, 0)), pg.TextItem(anchor=(1, 1)))
         self.runs = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=_tip)
         self.queries = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=_tip)
         self._build()
@@ -100,7 +100,7 @@ class RooflineView(QWidget):
         about = (f"memory {figure(run.bandwidth_gb_s)} GB/s", f"float32 product {figure(run.product_gflop_s)} GFLOP/s")
         for text, words in zip(self._limits, about, strict=True):
             text.setText(words)
-        self._limits[0].setPos(left + 0.05, left + memory + 0.12)
+        self._limits[0].setPos(left + 0.1, left + memory)
         self._limits[1].setPos(right, product)
 
     def _frame(self, places: np.ndarray) -> tuple[float, float]:
@@ -122,8 +122,8 @@ class RooflineView(QWidget):
                 "pos": (np.log10(run.flops / run.least_bytes), np.log10(rate)),
                 "brush": pg.mkBrush(colour),
                 "pen": pg.mkPen(self._theme.text if chosen else self._theme.panel, width=1.5),
-                "size": 12,
-                "data": (run, way, self._title(run)),
+                "size": 10 if way.compiled else 15,  # where both lie together, both are seen
+                "data": (run, way, self._lab.title(run)),
             }
 
     def _of_queries(self) -> Iterator[Spot]:
@@ -146,9 +146,6 @@ class RooflineView(QWidget):
                 "data": f"A query: {figure(timing.ms)} ms, {figure(flops / 1e6 / timing.ms)} GFLOP/s",
             }
 
-    def _title(self, run: LabRun) -> str:
-        return self._lab.workloads[run.workload].title if run.workload in self._lab.workloads else run.workload
-
 
 def _tip(x: float, y: float, data: str | tuple[LabRun, WayFigures, str]) -> str:
     if isinstance(data, str):
@@ -157,7 +154,7 @@ def _tip(x: float, y: float, data: str | tuple[LabRun, WayFigures, str]) -> str:
     share = run.share_of_limit(way)
     assert way.median_ms is not None
     lines = [
-        f"{title}, {run.size}",
+        title,
         f"{way.name}: {figure(way.median_ms)} ms",
         f"{figure(10**y)} GFLOP/s, {figure(10**x)} operations a byte",
     ]

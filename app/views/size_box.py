@@ -1,0 +1,36 @@
+"""A chooser of sizes for a narrow cell: what is chosen ends in an ellipsis where there is no room."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPaintEvent, QStandardItemModel
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
+
+from app.figures import size
+from core.lab import WorkloadInfo
+
+
+class SizeBox(QComboBox):
+    def __init__(self, workload: WorkloadInfo) -> None:
+        super().__init__()
+        self.setAccessibleName(f"Size of {workload.title}")
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(4)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        items = self.model()
+        assert isinstance(items, QStandardItemModel)
+        for i, choice in enumerate(workload.sizes):
+            self.addItem(choice.name)
+            self.setItemData(i, choice.problem or f"holds about {size(choice.memory_bytes)}", Qt.ItemDataRole.ToolTipRole)
+            items.item(i).setEnabled(choice.problem is None)
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 32)
+        self.setVisible(self.count() > 1)  # where there is nothing to choose
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self).width() - 8
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
