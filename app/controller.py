@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
 from app.images import Images
-from app.models.chart import ChartModel
 from app.lab_controller import LabController
+from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
 from app.models.filters import FiltersModel

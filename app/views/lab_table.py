@@ -37,7 +37,7 @@ TIPS = {
     MEMORY: "The most memory that one call took beyond its inputs",
     TRACES: "How often the function was traced",
 }
-WIDTHS = {NAME: 156, SIZE: 136, MEDIAN: 88, RATIO: 96, FIRST: 112, MEMORY: 80, TRACES: 56, RUN: 72}
+WIDTHS = {NAME: 144, SIZE: 152, MEDIAN: 88, RATIO: 96, FIRST: 112, MEMORY: 80, TRACES: 56, RUN: 72}
 NARROW = {NAME: 124, SIZE: 108}
 # What goes first where there is no room, and how wide the view must be to keep it.
 KEPT_FROM = {MEMORY: 880, TRACES: 820, FIRST: 740, MEDIAN: 560}

@@ -24,7 +24,8 @@ class SizeBox(QComboBox):
             self.setItemData(i, choice.problem or f"holds about {size(choice.memory_bytes)}", Qt.ItemDataRole.ToolTipRole)
             items.item(i).setEnabled(choice.problem is None)
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 32)
-        self.setVisible(self.count() > 1)  # where there is nothing to choose
+        if self.count() == 1:  # nothing to choose
+            self.hide()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()

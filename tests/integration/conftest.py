@@ -85,11 +85,16 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def program(qtbot: QtBot, settings: Settings) -> Iterator[Program]:
+def lab_history(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "lab.jsonl"
+
+
+@pytest.fixture
+def program(qtbot: QtBot, settings: Settings, lab_history: Path) -> Iterator[Program]:
     # pyqtgraph's menus have no parent: those of the window before are to go now, not while Qt walks through all widgets to give
     # them the style sheet, which crashes.
     gc.collect()
-    controller = Controller(settings, Notices(), ComputeOptions("cpu"))
+    controller = Controller(settings, Notices(), ComputeOptions("cpu"), lab_history)
     window = Window(controller, "dark")
     window.resize(1200, 800)
     with qtbot.waitExposed(window):
