@@ -19,6 +19,8 @@ from core.lab import LabRun
 from core.lab_records import export_csv, export_json
 from core.types import LabRequest, LabTable, LabTableRequest, Request
 
+# That a run takes at most.
+SECONDS = 10.0
 EXPORTS = {"csv": export_csv, "json": export_json}
 
 
@@ -113,4 +115,4 @@ class LabController(QObject):
     def _next(self) -> None:
         if self.model.running is None and self.model.waiting:
             workload, size = self.model.begin()
-            self._submit(LabRequest(workload, size, self._dataset.dataset, self._neighbours.metric))
+            self._submit(LabRequest(workload, size, self._dataset.dataset, self._neighbours.metric, seconds=SECONDS))

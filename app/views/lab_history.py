@@ -121,7 +121,7 @@ class MediansPlot(pg.PlotWidget):  # type: ignore[misc]
         item.setLabel("bottom", "run")
         item.getViewBox().setMouseEnabled(x=False, y=False)
         item.showGrid(y=True, alpha=0.12)
-        self.dots = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=_tip)
+        self.dots = pg.ScatterPlotItem(pxMode=True, useCache=False, hoverable=True, tip=_tip)
         item.addItem(self.dots)
         self._changes: list[pg.InfiniteLine] = []
         self.setAccessibleName("Medians of the runs")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QGraphicsView, QWidget
 
 # Pixels of a PNG for one of the screen.
 SCALE = 2
@@ -16,7 +16,7 @@ SCALE = 2
 def draw_png(widget: QWidget) -> Callable[[], bytes]:
     image = QImage(widget.size() * SCALE, QImage.Format.Format_ARGB32_Premultiplied)
     image.setDevicePixelRatio(SCALE)
-    widget.render(image)
+    _draw(widget, QPainter(image))
 
     def encode() -> bytes:
         contents = QByteArray()
@@ -37,8 +37,16 @@ def draw_svg(widget: QWidget) -> Callable[[], bytes]:
     generator.setSize(widget.size())
     generator.setViewBox(QRect(QPoint(), widget.size()))
     generator.setTitle(widget.accessibleName())
-    painter = QPainter(generator)
-    widget.render(painter, QPoint())
-    painter.end()
+    _draw(widget, QPainter(generator))
     buffer.close()
     return lambda: bytes(contents.data())
+
+
+def _draw(widget: QWidget, painter: QPainter) -> None:
+    try:
+        if isinstance(widget, QGraphicsView):
+            widget.render(painter, QRectF(widget.rect()))
+        else:
+            widget.render(painter, QPoint())
+    finally:
+        painter.end()

@@ -41,8 +41,8 @@ class RooflineView(QWidget):
         self.note.setWordWrap(True)
         self._roof = pg.PlotDataItem()
         self._limits = (pg.TextItem(anchor=(0, 0)), pg.TextItem(anchor=(1, 1)))
-        self.runs = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=_tip)
-        self.queries = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=_tip)
+        self.runs = pg.ScatterPlotItem(pxMode=True, useCache=False, hoverable=True, tip=_tip)
+        self.queries = pg.ScatterPlotItem(pxMode=True, useCache=False, hoverable=True, tip=_tip)
         self._build()
         for signal in (lab.measured, lab.chosen_changed, timings.changed):
             signal.connect(self._show)
