@@ -96,7 +96,7 @@ def test_a_key_shows_the_lab_and_gives_the_room_back(program: Program) -> None:
     low = timings.height()
     _show(program)
     assert program.window.action("lab").isChecked()
-    assert dock.height() > low
+    program.bot.waitUntil(lambda: dock.height() > low, timeout=WAIT_MS)
     QTest.keyClick(program.window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     program.bot.waitUntil(lambda: timings.isVisible() and timings.height() == low, timeout=WAIT_MS)
     assert not dock.isVisible()
