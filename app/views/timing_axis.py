@@ -9,6 +9,8 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 
+from app.views.log_axis import ticks
+
 # Room for marks beneath the axis' lower end, as a share of its length.
 FOOT = 0.14
 # And above its upper end.
@@ -79,10 +81,7 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         if not self._scale.log:
             levels = super().tickValues(low, high, size)
             return [(spacing, [v for v in values if v >= low]) for spacing, values in levels]
-        decades = range(int(np.floor(low)) - 1, int(np.ceil(high)) + 1)
-        steps = (1, 2, 5) if high - low < 2.5 else (1,)
-        ticks = [np.log10(s) + decade for decade in decades for s in steps]
-        return [(1.0, [float(v) for v in ticks if low <= v <= high])]
+        return [(1.0, ticks(low, high))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         return [f"{10**v if self._scale.log else v:,.6g}" for v in values]
