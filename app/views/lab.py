@@ -19,6 +19,7 @@ from app.views.lab_table import LabTable
 from app.views.picture import draw_png, draw_svg
 from app.views.roofline import RooflineView
 from app.views.tabs import Tabs
+from core.lab import LabRun
 
 WAITING = "The workloads are listed here once the compute thread stands."
 INVITATION = "Run a workload, or all of them: every repeat leaves a dot."
@@ -78,10 +79,11 @@ class LabView(QWidget):
         self.stop.setToolTip("Stop what runs and what waits; what was measured so far stays")
         menu = QMenu(self.export)
         for title, suffix in (("Runs as &CSV…", "csv"), ("Runs as &JSON…", "json")):
-            menu.addAction(title, lambda suffix=suffix: self._export_runs(suffix))
+            menu.addAction(title, lambda suffix=suffix: self._export_runs(suffix)).setData(suffix)
         menu.addSeparator()
         for title, suffix in (("Picture as &PNG…", "png"), ("Picture as &SVG…", "svg")):
-            menu.addAction(title, lambda suffix=suffix: self._export_picture(suffix))
+            menu.addAction(title, lambda suffix=suffix: self._export_picture(suffix)).setData(suffix)
+        menu.aboutToShow.connect(self._allow_exports)
         self.export.setMenu(menu)
         self.export.setToolTip("Write the runs that are shown, or the picture")
         self.tabs.head.addWidget(self.note, 1)
@@ -128,15 +130,27 @@ class LabView(QWidget):
 
     # Export
 
+    @property
+    def _runs(self) -> list[LabRun]:
+        """Those of the tab that is shown."""
+        return self.history.runs if self.tabs.bar.currentIndex() == HISTORY else [r.run for r in self._lab.readings.values()]
+
+    @property
+    def _picture(self) -> QWidget:
+        """The plot of the tab that is shown."""
+        plots: tuple[QWidget, ...] = (self.detail.strips, self.roofline.plot, self.history.plot)
+        return plots[self.tabs.bar.currentIndex()]
+
+    def _allow_exports(self) -> None:
+        for action in self.export.menu().actions():
+            action.setEnabled(self._picture.isVisible() if action.data() in PICTURES else bool(self._runs))
+
     def _export_runs(self, suffix: str) -> None:
-        runs = self.history.runs if self.tabs.bar.currentIndex() == HISTORY else [r.run for r in self._lab.readings.values()]
         if path := self._ask_path("Export runs", suffix):
-            self.export_wanted.emit(path, suffix, list(runs))
+            self.export_wanted.emit(path, suffix, self._runs)
 
     def _export_picture(self, suffix: str) -> None:
-        """The plot of the tab that is shown."""
-        shown = (self.detail.strips, self.roofline.plot, self.history.plot)[self.tabs.bar.currentIndex()]
-        encode = PICTURES[suffix](shown)
+        encode = PICTURES[suffix](self._picture)
         if path := self._ask_path("Export the picture", suffix):
             self.picture_wanted.emit(path, encode)
 

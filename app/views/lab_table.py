@@ -38,7 +38,7 @@ TIPS = {
     TRACES: "How often the function was traced",
 }
 WIDTHS = {NAME: 144, SIZE: 152, MEDIAN: 88, RATIO: 96, FIRST: 112, MEMORY: 80, TRACES: 56, RUN: 72}
-NARROW = {NAME: 124, SIZE: 108}
+NARROW = {NAME: 116, SIZE: 124}
 # What goes first where there is no room, and how wide the view must be to keep it.
 KEPT_FROM = {MEMORY: 880, TRACES: 820, FIRST: 740, MEDIAN: 560}
 RIGHT = (MEDIAN, RATIO, FIRST, MEMORY, TRACES)
@@ -179,7 +179,7 @@ class RowDelegate(QStyledItemDelegate):
 
     def _write(self, painter: QPainter, area: QRectF, text: str, colour: str) -> None:
         painter.setPen(QColor(colour))
-        lines = _two_lines(text, painter.fontMetrics(), int(area.width()))
+        lines = two_lines(text, painter.fontMetrics(), int(area.width()))
         painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), lines)
 
     def _draw_times(self, painter: QPainter, area: QRectF, reading: Reading) -> None:
@@ -218,7 +218,7 @@ class RowDelegate(QStyledItemDelegate):
         return self.theme.dim if line and column in (NAME, FIRST) else self.theme.text
 
 
-def _two_lines(text: str, metrics: QFontMetrics, width: int) -> str:
+def two_lines(text: str, metrics: QFontMetrics, width: int) -> str:
     """As much of a sentence as two lines hold."""
     first, *words = text.split(" ")
     while words and metrics.horizontalAdvance(f"{first} {words[0]}") <= width:
@@ -255,7 +255,10 @@ class LabTable(QTableView):
     def set_theme(self, theme: Theme) -> None:
         self._delegate.theme = theme
         # Seen on the row that is looked at as well.
-        self.setStyleSheet(f"QPushButton#row {{ padding: 5px 4px; }} QPushButton#row:enabled {{ background: {theme.line}; }}")
+        self.setStyleSheet(
+            f"QPushButton#row {{ padding: 5px 4px; }} QPushButton#row:enabled {{ background: {theme.line}; }}"
+            "QComboBox { padding: 4px 2px 4px 6px; } QComboBox::drop-down { width: 20px; }"
+        )
         self.viewport().update()
 
     def button(self, name: str) -> QPushButton:
