@@ -405,7 +405,8 @@ class Window(QMainWindow):
             self._lab_dock.hide()
             self.resizeDocks([self._docks[3]], [self._low], Qt.Orientation.Vertical)
             return
-        self._low = self._docks[3].height()
+        if self._lab_dock.isHidden():
+            self._low = self._docks[3].height()
         self._lab_dock.show()
         self._lab_dock.raise_()
         self.resizeDocks([self._lab_dock], [max(self._low, round(LAB_SHARE * self.height()))], Qt.Orientation.Vertical)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -56,6 +56,10 @@ class LabTableModel(QAbstractTableModel):
         lab.row_changed.connect(self._update)
 
     def _reset(self) -> None:
+        """The workloads are the same for as long as the program runs; whether they can run is not."""
+        if self.names:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.names) - 1, RUN))
+            return
         self.beginResetModel()
         self.names = list(self._lab.workloads)
         self.endResetModel()
@@ -248,6 +252,7 @@ class LabTable(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(TIMES, QHeaderView.ResizeMode.Stretch)
         self.table_model.modelReset.connect(self._furnish)
+        lab.listed.connect(self._show_problems)
         self.table_model.dataChanged.connect(self._show_rows)
         lab.queue_changed.connect(self._show_rows)
         self._fit()
@@ -270,6 +275,10 @@ class LabTable(QTableView):
     def minimumSizeHint(self) -> QSize:
         return QSize(360, 120)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._furnish()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
@@ -284,8 +293,9 @@ class LabTable(QTableView):
             self.setColumnWidth(column, NARROW.get(column, wide) if narrow else wide)
 
     def _furnish(self) -> None:
-        """A chooser of sizes and a button in each row."""
-        self._sizes, self._buttons = {}, {}
+        """A chooser of sizes and a button in each row, once there is somebody to see them: they take a while to make."""
+        if self._buttons or not self.isVisible():
+            return
         for row, name in enumerate(self.table_model.names):
             self._sizes[name], self._buttons[name] = self._chooser(name), self._runner(name)
             self.setIndexWidget(self.table_model.index(row, SIZE), _centred(self._sizes[name]))
@@ -293,6 +303,10 @@ class LabTable(QTableView):
         if self._lab.chosen is not None:
             self.selectRow(self.table_model.names.index(self._lab.chosen))
         self._show_rows()
+
+    def _show_problems(self) -> None:
+        for name, box in self._sizes.items():
+            box.show_problems(self._lab.workloads[name])
 
     def _chooser(self, name: str) -> SizeBox:
         box = SizeBox(self._lab.workloads[name])

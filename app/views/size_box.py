@@ -17,15 +17,19 @@ class SizeBox(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        items = self.model()
-        assert isinstance(items, QStandardItemModel)
-        for i, choice in enumerate(workload.sizes):
-            self.addItem(choice.name)
-            self.setItemData(i, choice.problem or f"holds about {size(choice.memory_bytes)}", Qt.ItemDataRole.ToolTipRole)
-            items.item(i).setEnabled(choice.problem is None)
+        self.addItems([choice.name for choice in workload.sizes])
+        self.show_problems(workload)
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 32)
         if self.count() == 1:  # nothing to choose
             self.hide()
+
+    def show_problems(self, workload: WorkloadInfo) -> None:
+        """Offer the sizes that can run now."""
+        items = self.model()
+        assert isinstance(items, QStandardItemModel)
+        for i, choice in enumerate(workload.sizes):
+            self.setItemData(i, choice.problem or f"holds about {size(choice.memory_bytes)}", Qt.ItemDataRole.ToolTipRole)
+            items.item(i).setEnabled(choice.problem is None)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()

@@ -251,6 +251,7 @@ def test_sizes_of_the_file_need_a_file(program: Program, file: Path) -> None:
     assert not box.model().item(box.findText("the open file")).isEnabled()  # type: ignore[attr-defined]
     program.open(file)
     program.bot.waitUntil(lambda: program.window.lab.table.button("program").isEnabled(), timeout=WAIT_MS)
+    assert box.model().item(box.findText("the open file")).isEnabled()  # type: ignore[attr-defined]
     box = program.window.lab.table.size_box(QUICK)
     box.setCurrentText("the open file, 1 query")
     box.activated.emit(box.currentIndex())
