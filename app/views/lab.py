@@ -12,7 +12,7 @@ from app.models.dataset import DatasetModel
 from app.models.lab import LabModel
 from app.models.lab_history import LabHistory
 from app.models.timings import TimingsModel
-from app.theme import Theme
+from app.theme import DARK, Theme
 from app.views.lab_detail import LabDetail
 from app.views.lab_history import LabHistoryView
 from app.views.lab_table import LabTable
@@ -40,7 +40,7 @@ class LabView(QWidget):
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._lab = lab
+        self._lab, self._theme = lab, DARK
         self.table, self.detail = LabTable(lab), LabDetail(lab)
         self.roofline = RooflineView(lab, dataset, timings)
         self.history = LabHistoryView(lab, history)
@@ -53,6 +53,7 @@ class LabView(QWidget):
         self._show_state()
 
     def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
         for view in (self.table, self.detail, self.roofline, self.history, self.tabs):
             view.set_theme(theme)
 
@@ -150,7 +151,7 @@ class LabView(QWidget):
             self.export_wanted.emit(path, suffix, self._runs)
 
     def _export_picture(self, suffix: str) -> None:
-        encode = PICTURES[suffix](self._picture)
+        encode = PICTURES[suffix](self._picture, self._theme.panel)
         if path := self._ask_path("Export the picture", suffix):
             self.picture_wanted.emit(path, encode)
 

@@ -1,11 +1,11 @@
-"""A widget as a picture: drawn at once, encoded when and where it is asked for."""
+"""A widget as a picture over a plain ground: drawn at once, encoded when and where it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QRectF
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QColor, QImage, QPainter, QRegion
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView, QWidget
 
@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QGraphicsView, QWidget
 SCALE = 2
 
 
-def draw_png(widget: QWidget) -> Callable[[], bytes]:
+def draw_png(widget: QWidget, ground: str) -> Callable[[], bytes]:
     image = QImage(widget.size() * SCALE, QImage.Format.Format_ARGB32_Premultiplied)
     image.setDevicePixelRatio(SCALE)
-    _draw(widget, QPainter(image))
+    _draw(widget, ground, QPainter(image))
 
     def encode() -> bytes:
         contents = QByteArray()
@@ -28,25 +28,27 @@ def draw_png(widget: QWidget) -> Callable[[], bytes]:
     return encode
 
 
-def draw_svg(widget: QWidget) -> Callable[[], bytes]:
+def draw_svg(widget: QWidget, ground: str) -> Callable[[], bytes]:
     contents = QByteArray()
     buffer = QBuffer(contents)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     generator = QSvgGenerator()
     generator.setOutputDevice(buffer)
+    generator.setResolution(widget.logicalDpiX())  # or texts and axes would have another scale than the rest
     generator.setSize(widget.size())
     generator.setViewBox(QRect(QPoint(), widget.size()))
     generator.setTitle(widget.accessibleName())
-    _draw(widget, QPainter(generator))
+    _draw(widget, ground, QPainter(generator))
     buffer.close()
     return lambda: bytes(contents.data())
 
 
-def _draw(widget: QWidget, painter: QPainter) -> None:
+def _draw(widget: QWidget, ground: str, painter: QPainter) -> None:
     try:
+        painter.fillRect(widget.rect(), QColor(ground))
         if isinstance(widget, QGraphicsView):
             widget.render(painter, QRectF(widget.rect()))
         else:
-            widget.render(painter, QPoint())
+            widget.render(painter, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
     finally:
         painter.end()
