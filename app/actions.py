@@ -89,7 +89,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("fit", "&Fit the map", "&View", "F", "data", "Show all points; again: all but the few that lie far out"),
     ActionSpec("zoom_in", "Zoom &in", "&View", "+; =", "data"),
     ActionSpec("zoom_out", "Zoom &out", "&View", "-", "data"),
-    ActionSpec("lab", "&Lab", "&View", "Ctrl+L", about="Run the examples of compiling, measured", checkable=True),
+    ActionSpec("lab", "&Lab", "&View", "Ctrl+Shift+L", about="Run the examples of compiling, measured", checkable=True),
     ActionSpec("axes", "&Axes", "&View", "", "data", "Show the axes of the map", True),
     ActionSpec("reset", "&Reset the layout", "&View", about="Put every panel back in its place"),
 )

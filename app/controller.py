@@ -401,9 +401,12 @@ class Controller(QObject):
             case Progress(number, _, stage, done, total):
                 self.jobs.progress(number, stage, done, total)
                 return
-            case Partial(result=result):
-                self._take(self._requests[event.job], result)
+            case Partial(result=LabRun() as run):
+                self.lab.take(run)
                 return
+            case Completed(number, _, LabTable() | LabRun() as found):
+                request = self._requests.pop(number)
+                self.lab.take(found)
             case Completed(number, _, result):
                 request = self._requests.pop(number)
                 self._take(request, result)
@@ -449,8 +452,6 @@ class Controller(QObject):
                 self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
-            case LabTable() | LabRun():
-                self.lab.take(result)
 
     def _on_loaded(self, result: LoadResult) -> None:
         for key in ("annotate", "project", "neighbours", "distances"):

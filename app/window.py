@@ -123,7 +123,7 @@ class Window(QMainWindow):
         self._connect()
         self.apply_theme()
         self._layout = self.saveState(DOCKS_VERSION)
-        self._low = TIMINGS_HEIGHT
+        self._low = TIMINGS_HEIGHT[1]
         self._restore()
         self._update_state()
 

@@ -16,6 +16,7 @@ from core.compute.workloads import Code, Size, Workload
 from core.dataset import Dataset
 from core.engine import Engine
 from core.lab import LabRun
+from core.queries import RowQuery
 from core.types import (
     Completed,
     ComputeOptions,
@@ -92,7 +93,7 @@ def test_a_click_is_answered_before_the_next_repeat(counted: Counted, watched: t
     engine, events = watched
     dataset = _open(engine, events, tmp_path)
     asked: list[int] = []
-    counted.at[ASKED_AT] = lambda: asked.append(engine.submit(NeighboursRequest(dataset, 5, 3, "cosine")))
+    counted.at[ASKED_AT] = lambda: asked.append(engine.submit(NeighboursRequest(dataset, RowQuery(5), 3, "cosine")))
     lab = engine.submit(LabRequest("counted", dataset=dataset, rounds=REPEATS, seconds=60.0))
     end = events.end_of(lab)
     assert isinstance(end, Completed)
@@ -121,7 +122,7 @@ def test_a_real_workload_lets_a_click_go_first(real: Real, tmp_path: Path) -> No
     assert isinstance(partial, Partial)
     assert isinstance(partial.result, LabRun)
     assert not partial.result.finished
-    answer = real.end(NeighboursRequest(dataset, 5, 3, "cosine"))
+    answer = real.end(NeighboursRequest(dataset, RowQuery(5), 3, "cosine"))
     assert isinstance(answer, Completed)
     real.engine.cancel("lab")
     end = real.events.end_of(lab)

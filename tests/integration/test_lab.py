@@ -27,6 +27,7 @@ from core.lab import LabRun
 from core.types import ComputeOptions
 from tests.integration.conftest import WAIT_MS, Program
 
+CTRL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 QUICK = "search"  # over in a second or two
 
 
@@ -41,7 +42,7 @@ def _click(button: QAbstractButton) -> None:
 
 def _show(program: Program) -> None:
     """Show the lab and wait until its workloads are listed."""
-    QTest.keyClick(program.window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(program.window, Qt.Key.Key_L, CTRL_SHIFT)
     table = program.window.lab.table
     program.bot.waitUntil(lambda: bool(table.table_model.names) and table.isVisible(), timeout=WAIT_MS)
 
@@ -97,7 +98,7 @@ def test_a_key_shows_the_lab_and_gives_the_room_back(program: Program) -> None:
     _show(program)
     assert program.window.action("lab").isChecked()
     program.bot.waitUntil(lambda: dock.height() > low, timeout=WAIT_MS)
-    QTest.keyClick(program.window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(program.window, Qt.Key.Key_L, CTRL_SHIFT)
     program.bot.waitUntil(lambda: timings.isVisible() and timings.height() == low, timeout=WAIT_MS)
     assert not dock.isVisible()
 
