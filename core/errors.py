@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The arrays that a sentence lists at most.
+MAX_LISTED = 12
+
 
 class UserError(Exception):
     """Something about the user's file or machine. The message is one sentence: what is wrong, where, what to do."""
@@ -24,6 +27,7 @@ class ArrayChoice:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    preview: str = ""  # the beginning of its first row
 
     def __str__(self) -> str:
         return f"{self.name} ({' x '.join(map(str, self.shape))} {self.dtype})"
@@ -33,6 +37,6 @@ class ChoiceNeeded(UserError):
     """A file holds several arrays that could be meant; `choices` lists them."""
 
     def __init__(self, path: str, choices: tuple[ArrayChoice, ...]) -> None:
-        listed = ", ".join(map(str, choices))
+        listed = ", ".join(map(str, choices[:MAX_LISTED])) + (" and more" if len(choices) > MAX_LISTED else "")
         super().__init__(f"{path} holds {len(choices)} arrays: {listed}. Name the one to open (--array NAME).")
         self.choices = choices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -146,7 +147,7 @@ class Service:
 
     def _load(self, request: LoadRequest, job: Job) -> LoadResult:
         job.report("Opening", 0, 0)
-        dataset = open_dataset(request.path, OpenOptions(request.array, request.bfloat16))
+        dataset = open_dataset(request.path, OpenOptions(request.array, request.bfloat16, _telling(job)))
         low, high = PREVIEW_ROWS
         ids = dataset.sample_rows(int(np.clip(PREVIEW_VALUES // dataset.dims, low, high)))
         sample = dataset.read(ids)
@@ -166,10 +167,11 @@ class Service:
     def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
         dataset = request.dataset
         path = find_sidecar(dataset.path)
-        if path is None:
+        read = dataset.metadata if path is None else lambda: read_sidecar(path, dataset.rows)
+        if read is None:
             return AnnotateResult(dataset, None, None)
         try:
-            return AnnotateResult(dataset, read_sidecar(path, dataset.rows), None)
+            return AnnotateResult(dataset, read(), None)
         except UserError as error:
             return AnnotateResult(dataset, None, str(error))
 
@@ -305,6 +307,16 @@ class Service:
     def _forget(self) -> None:
         self._held = None
         mx.clear_cache()
+
+
+def _telling(job: Job) -> Callable[[int, int], None]:
+    """For a reader: how far it is goes to the job, whether to go on comes from there."""
+
+    def told(done: int, total: int) -> None:
+        job.poll()
+        job.report("Reading", done, total)
+
+    return told
 
 
 def _check_query(dataset: Dataset, row: int, scan: Scan) -> None:

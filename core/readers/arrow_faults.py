@@ -1,0 +1,21 @@
+"""What pyarrow raises for a damaged file, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from core.errors import UserError
+from core.readers.arrays import one_line
+
+
+@contextmanager
+def told_plainly(path: Path, kind: str) -> Iterator[None]:
+    """Whatever pyarrow cannot read within becomes a UserError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, OverflowError) as error:
+        raise UserError(f"{path} cannot be read as {kind} ({one_line(error)}); mend it or save it again.") from None
