@@ -93,7 +93,7 @@ def first_values(row: NDArray[Any], bfloat16: bool = False) -> str:
     return " ".join(f"{float(value):.4g}" for value in values) + (" …" if len(row) > PREVIEW_VALUES else "")
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """What a library said, as part of a sentence."""
     text = " ".join(str(error).split()).rstrip(".")
     return (text[:200] + "…" if len(text) > 200 else text) or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,23 @@ import pyarrow as pa
 from core.errors import UserError
 from core.readers.arrays import one_line
 
+FAULTS = (pa.ArrowException, struct.error, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
+
 
 @contextmanager
 def told_plainly(path: Path, kind: str) -> Iterator[None]:
     """Whatever pyarrow cannot read within becomes a UserError."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, OverflowError) as error:
+    except (
+        struct.error,
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        MemoryError,
+        OverflowError,
+    ) as error:
         raise UserError(f"{path} cannot be read as {kind} ({one_line(error)}); mend it or save it again.") from None

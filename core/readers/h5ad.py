@@ -5,8 +5,7 @@ Format: https://anndata.readthedocs.io/en/stable/fileformat-prose.html
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,88 +14,65 @@ from numpy.typing import NDArray
 from core.arrow_table import table_from_arrow
 from core.dataset import Dataset
 from core.errors import ArrayChoice, UserError
-from core.readers import hdf5
-from core.readers.arrays import check_shape, choose
-from core.readers.extras import library
+from core.readers.arrays import check_shape, choose, is_table
+from core.readers.arrow_faults import told_plainly
 from core.readers.options import OpenOptions
 from core.readers.room import check_room
 from core.table import Table
 
-SPARSE = ("csr_matrix", "csc_matrix")
+if TYPE_CHECKING:
+    from core.readers.hdf5 import File
+
+PARTS = ("data", "indices", "indptr")
 # Values of a sparse matrix that are spread out at a time.
 BLOCK_VALUES = 1 << 22
 
 
-def is_anndata(file: Any) -> bool:
-    return text(file.attrs.get("encoding-type", "")) == "anndata" or ("obs" in file and ("X" in file or "obsm" in file))
-
-
-def open_anndata(path: Path, file: Any, options: OpenOptions) -> Dataset:
-    h5py = library("h5py", path)
-    found = _tables(h5py, file)
-    if not found:
+def open_anndata(file: File, options: OpenOptions) -> Dataset:
+    path = file.path
+    arrays = tuple(_tables(file))
+    if not arrays:
         raise UserError(f"{path} holds neither X nor tables in obsm; save the vectors in obsm.")
-    arrays = tuple(ArrayChoice(name, _shape(thing), _dtype(thing)) for name, thing in found.items())
-    name = choose(path, arrays, options.array, lambda name: _preview(found[name])).name
-    thing, where = found[name], f"{path} ({name})"
-    rows = _shape(thing)[0] if _shape(thing) else 0
-    metadata = (lambda: read_obs(path, rows)) if "obs" in file else None
-    if isinstance(thing, h5py.Group):
-        check_shape(_shape(thing), where)
-        array = _spread(where, thing, options)
-        return Dataset(path, array, "h5ad", array.dtype.name, name, False, None, arrays, metadata, notes=("X is sparse.",))
-    array, guard, dtype_name = hdf5.values(path, thing, name, options)
+    chosen = choose(path, arrays, options.array, file.preview)
+    name, rows = chosen.name, chosen.shape[0] if chosen.shape else 0
+    metadata = (lambda: _read_obs(file, rows)) if file.has_obs else None
+    if name in file.sparse:
+        array = _spread(file, name, options)
+        return Dataset(path, array, "h5ad", array.dtype.name, name, False, None, arrays, metadata)
+    array, guard, dtype_name = file.values(name, options)
     return Dataset(path, array, "h5ad", dtype_name, name, guard is not None, guard, arrays, metadata)
 
 
-def _tables(h5py: Any, file: Any) -> dict[str, Any]:
-    """What may be looked at: arrays of obsm that are tables, then X."""
-    found = {}
-    obsm = file.get("obsm")
-    if isinstance(obsm, h5py.Group):
-        found = {f"obsm/{name}": thing for name, thing in obsm.items() if isinstance(thing, h5py.Dataset)}
-    whole = file.get("X")
-    if isinstance(whole, h5py.Dataset) or (isinstance(whole, h5py.Group) and _is_sparse(whole)):
-        found["X"] = whole
+def _tables(file: File) -> list[ArrayChoice]:
+    """What may be looked at: tables of obsm, then X."""
+    inside = [name for name in file.arrays if name.startswith("obsm/") and name.count("/") == 1]
+    found = [choice for choice in map(file.choice, inside) if is_table(choice)]
+    if "X" in file.arrays:
+        found.append(file.choice("X"))
+    elif "X" in file.sparse:
+        found.append(ArrayChoice("X", tuple(file.sparse["X"]["shape"]), file.choice("X/data").dtype))
     return found
 
 
-def _is_sparse(group: Any) -> bool:
-    kind = text(group.attrs.get("encoding-type", "")) or f"{text(group.attrs.get('h5sparse_format', ''))}_matrix"
-    return kind in SPARSE and {"data", "indices", "indptr"} <= group.keys()
-
-
-def _shape(thing: Any) -> tuple[int, ...]:
-    if hasattr(thing, "shape"):
-        return tuple(thing.shape or ())
-    shape = thing.attrs.get("shape", thing.attrs.get("h5sparse_shape", ()))
-    return tuple(int(extent) for extent in shape)
-
-
-def _dtype(thing: Any) -> str:
-    return str((thing if hasattr(thing, "dtype") else thing["data"]).dtype.name)
-
-
-def _preview(thing: Any) -> str:
-    return hdf5.preview(thing) if hasattr(thing, "dtype") else "sparse"
-
-
-def _spread(where: str, group: Any, options: OpenOptions) -> NDArray[Any]:
-    """A sparse matrix as an array, some rows (or columns) at a time. Raises UserError if it does not fit in memory."""
-    rows, columns = _shape(group)
-    by_rows = "csr" in (text(group.attrs.get("encoding-type", "")) or text(group.attrs.get("h5sparse_format", "")))
-    data, indices, pointers = group["data"], group["indices"], group["indptr"]
-    check_room(where, rows * columns * data.dtype.itemsize, "is sparse")
-    lines, length = (rows, columns) if by_rows else (columns, rows)
-    if data.dtype.kind not in "fiu" or indices.dtype.kind not in "iu" or pointers.dtype.kind not in "iu":
-        raise UserError(f"{where} is sparse with values that are no real numbers; save it again.")
-    if pointers.shape != (lines + 1,) or data.shape != indices.shape or len(data.shape) != 1:
+def _spread(file: File, name: str, options: OpenOptions) -> NDArray[Any]:
+    """A sparse matrix as an array. Raises UserError if it does not fit in memory or its parts do not fit each other."""
+    where, shape = f"{file.path} ({name})", tuple(file.sparse[name]["shape"])
+    check_shape(shape, where)
+    parts = [file.choice(f"{name}/{part}") for part in PARTS]
+    whole = all("int" in part.dtype for part in parts[1:]) and is_table(ArrayChoice("", (1, 2), parts[0].dtype))
+    if not whole or any(len(part.shape) != 1 for part in parts) or file.sparse[name]["kind"] not in ("csr", "csc"):
         raise _damaged(where)
-    check_room(where, (lines + 1) * 8, "is sparse")
-    starts = pointers[:].astype(np.int64)
-    if starts[0] != 0 or starts[-1] > data.shape[0] or np.any(np.diff(starts) < 0) or np.any(np.diff(starts) > length):
+    by_rows = file.sparse[name]["kind"] == "csr"
+    lines, length = shape if by_rows else shape[::-1]
+    if parts[0].shape != parts[1].shape or parts[2].shape != (lines + 1,):
         raise _damaged(where)
-    out = np.zeros((rows, columns), data.dtype)
+    itemsize = np.dtype(parts[0].dtype).itemsize
+    check_room(where, shape[0] * shape[1] * itemsize + parts[0].shape[0] * (itemsize + 8), "is sparse")
+    data, indices, pointers = file.read([part.name for part in parts], options.told)
+    starts = pointers.astype(np.int64)
+    if starts[0] != 0 or starts[-1] > len(data) or np.any(np.diff(starts) < 0):
+        raise _damaged(where)
+    out = np.zeros(shape, data.dtype)
     target = out if by_rows else out.T
     line = 0
     while line < lines:
@@ -115,64 +91,12 @@ def _damaged(where: str) -> UserError:
     return UserError(f"{where} is a damaged sparse matrix: its parts do not fit each other; save it again.")
 
 
-def read_obs(path: Path, rows: int) -> Table:
+def _read_obs(file: File, rows: int) -> Table:
     """The columns of obs. Raises UserError if they cannot be read or are not as long as the vectors."""
-    h5py = library("h5py", path)
-    with hdf5.opened(h5py, path) as file:
-        obs = file["obs"]
-        if not isinstance(obs, h5py.Group):
-            return table_from_arrow(f"{path} (obs)", _records(path, obs, rows))
-        index = text(obs.attrs.get("_index", "_index"))
-        order = [text(name) for name in obs.attrs.get("column-order", list(obs))]
-        names = [index, *(name for name in order if name != index)]
-        columns = {name: _column(obs, name) for name in names if name in obs and name != "__categories"}
-    if wrong := next((name for name, column in columns.items() if len(column) != rows), None):
-        raise UserError(
-            f"{path} tells of {len(columns[wrong]):,} rows in the column {wrong!r} of obs, of {rows:,} in the vectors; "
-            "save it again."
-        )
-    if not columns:
-        raise UserError(f"{path} has no columns in obs; shown without labels.")
-    return table_from_arrow(f"{path} (obs)", pa.table(columns))
-
-
-def _records(path: Path, obs: Any, rows: int) -> pa.Table:
-    """The obs of old files: one array of records."""
-    check_room(f"{path} (obs)", obs.size * obs.dtype.itemsize)
-    if obs.dtype.names is None or obs.shape != (rows,):
-        raise UserError(f"{path} has an obs that does not fit its vectors; save it again.")
-    return pa.table({name: _plain(obs[name]) for name in obs.dtype.names})
-
-
-def _column(obs: Any, name: str) -> pa.Array:
-    """A column: an array, or a group of codes and categories, or of values and which are missing."""
-    thing = obs[name]
-    if not hasattr(thing, "shape"):
-        if "codes" in thing:
-            return _categorical(_read(thing["codes"]), _plain(_read(thing["categories"])))
-        mask = _read(thing["mask"]).astype(bool)
-        return pa.array(_read(thing["values"]), mask=mask)
-    old = obs.get("__categories")
-    if old is not None and name in old:
-        return _categorical(_read(thing), _plain(_read(old[name])))
-    return _plain(_read(thing))
-
-
-def _read(array: Any) -> NDArray[Any]:
-    check_room(array.name, int(array.size) * max(array.dtype.itemsize, 8))
-    return np.asarray(array[()])
-
-
-def _categorical(codes: NDArray[Any], categories: pa.Array) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), categories)
-
-
-def _plain(values: NDArray[Any]) -> pa.Array:
-    """Texts as text; bytes that are no UTF-8 show as the replacement character."""
-    if values.dtype.kind in "OS":
-        return pa.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist()], pa.string())
-    return pa.array(values)
-
-
-def text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    with told_plainly(file.path, "HDF5"):
+        table = pa.ipc.open_stream(file.obs()).read_all()
+        if not table.num_columns:
+            raise UserError(f"{file.path} has no columns in obs; shown without labels.")
+        if table.num_rows != rows:
+            raise UserError(f"{file.path} tells of {table.num_rows:,} rows in obs, of {rows:,} in the vectors; save it again.")
+        return table_from_arrow(f"{file.path} (obs)", table)

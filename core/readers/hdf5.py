@@ -1,130 +1,188 @@
-""".hdf5, by h5py: any of its arrays (n, d); AnnData's .h5ad and ann-benchmarks' ground truth are known by their layout.
+""".hdf5: any of its arrays (n, d); AnnData's .h5ad and ann-benchmarks' ground truth are known by their layout.
 
-An array that lies in one piece is mapped. Formats: https://github.com/erikbern/ann-benchmarks#data-sets and core/readers/h5ad.py.
+What lies in one piece is mapped. All else is read by a process of its own (core/hdf5), since HDF5's library can crash or never
+return on a damaged file. Format of ann-benchmarks: https://github.com/erikbern/ann-benchmarks#data-sets
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import math
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from core.dataset import Dataset, FileGuard
-from core.errors import ArrayChoice, Cancelled, UserError
+from core.errors import ArrayChoice, UserError
 from core.readers import h5ad
 from core.readers.arrays import check_vectors, choose, first_values, is_table, one_line, value_name
 from core.readers.extras import library
 from core.readers.mapped import map_array
-from core.readers.options import OpenOptions, Reader
-from core.readers.room import check_room
+from core.readers.options import OpenOptions, Reader, go_on
+from core.readers.room import MEMORY_SHARE, check_room
 from core.truth import Truth
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-BLOCK_BYTES = 1 << 24
 # What ann-benchmarks calls our metrics.
 METRICS = {"euclidean": "l2", "l2": "l2", "angular": "cosine", "cosine": "cosine", "dot": "inner_product", "ip": "inner_product"}
-# Objects in a file that are looked at for arrays.
-MAX_OBJECTS = 10_000
+# A child that says nothing for so long has lost its way in the file.
+SILENCE_S = 60.0
+PART_BYTES = 1 << 22
+# Addresses a child may have at least: its libraries reserve more than they use.
+LEAST_LIMIT = 4 << 30
+ROOT = Path(__file__).parents[2]
+
+What = Literal["list", "values", "obs"]
+
+
+class File:
+    """An HDF5 file, asked through child processes."""
+
+    def __init__(self, path: Path) -> None:
+        if find_spec("h5py") is None:
+            library("h5py", path)  # tells how to install it
+        self.path = path
+        told = json.loads(self._ask_whole("list"))
+        self.arrays: dict[str, dict[str, Any]] = told["arrays"]
+        self.sparse: dict[str, dict[str, Any]] = told["sparse"]
+        self.is_anndata: bool = told["anndata"]
+        self.has_obs: bool = told["obs"]
+        self.distance: str = told["distance"]
+
+    def choice(self, name: str) -> ArrayChoice:
+        array = self.arrays[name]
+        dtype = np.dtype(array["dtype"]).name if array["dtype"] else array["kind"]
+        return ArrayChoice(name, tuple(array["shape"]), dtype)
+
+    def preview(self, name: str) -> str:
+        return first_values(np.array(self.arrays[name]["first"])) if name in self.arrays else "sparse"
+
+    def values(self, name: str, options: OpenOptions) -> tuple[NDArray[Any], FileGuard | None, str]:
+        """An array of vectors: mapped if it lies in one piece, else read; and the name of its type."""
+        array, where = self.arrays[name], f"{self.path} ({name})"
+        if not array["dtype"]:
+            raise UserError(f"{where} holds {array['kind']}, not numbers; save the vectors as a plain array of floats.")
+        dtype, shape = np.dtype(array["dtype"]), tuple(array["shape"])
+        check_vectors(dtype, shape, where)
+        dtype_name = value_name(dtype, options, where)
+        if array["elsewhere"]:
+            raise UserError(f"{where} keeps its values in other files; save them in one.")
+        if array["offset"] is not None:
+            mapped, guard = map_array(self.path, shape, dtype, array["offset"])
+            return mapped, guard, dtype_name
+        return self.read([name], options.told)[0], None, dtype_name
+
+    def read(self, names: Sequence[str], told: Callable[[int, int], None]) -> list[NDArray[Any]]:
+        """Whole arrays of numbers, in memory that is checked first."""
+        listed = [self.arrays[name] for name in names]
+        sizes = [math.prod(array["shape"]) * np.dtype(array["dtype"]).itemsize for array in listed]
+        where = f"{self.path} ({names[0]})"
+        check_room(where, max(sum(sizes), *(array["chunk_bytes"] for array in listed)), "is compressed or in pieces")
+        out = [np.empty(array["shape"], array["dtype"]) for array in listed]
+        done = 0
+        with self._asked("values", *names) as receive:
+            for array in out:
+                view = memoryview(array.reshape(-1).view(np.uint8).data)
+                for start in range(0, len(view), PART_BYTES):
+                    done += receive(view[start : start + PART_BYTES])
+                    told(done, sum(sizes))
+        return out
+
+    def obs(self) -> bytes:
+        """The columns of AnnData's obs, an Arrow stream."""
+        return self._ask_whole("obs")
+
+    def _ask_whole(self, what: What) -> bytes:
+        whole = bytearray()
+        with self._asked(what) as receive:
+            part = memoryview(bytearray(PART_BYTES))
+            while count := receive(part, all_of_it=False):
+                whole += part[:count]
+                check_room(str(self.path), len(whole), "has more metadata than fits in memory,")
+        return bytes(whole)
+
+    @contextmanager
+    def _asked(self, what: What, *names: str) -> Iterator[_Receive]:
+        """A child that was asked, and the function that takes what it answers. It has ended when this has."""
+        limit = max(LEAST_LIMIT, int(MEMORY_SHARE * psutil.virtual_memory().available))
+        command = [sys.executable, "-m", "core.hdf5.child", what, str(limit), str(self.path.absolute()), *names]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment) as child:  # noqa: S603
+            try:
+                yield _Receive(self.path, child)
+            finally:
+                child.kill()
+
+
+class _Receive:
+    """Takes bytes from a child. Raises UserError if it ends or falls silent before all have come."""
+
+    def __init__(self, path: Path, child: subprocess.Popen[bytes]) -> None:
+        self._path, self._child = path, child
+
+    def __call__(self, view: memoryview, all_of_it: bool = True) -> int:
+        assert self._child.stdout is not None
+        fd, filled = self._child.stdout.fileno(), 0
+        while filled < len(view):
+            if not select.select([fd], [], [], SILENCE_S)[0]:
+                raise self._fault("its content leads nowhere")
+            count = os.readv(fd, [view[filled:]])
+            filled += count
+            if count and not all_of_it:
+                break
+            if not count:
+                self._check_end()
+                if all_of_it:
+                    raise self._fault("it ends too soon")
+                break
+        return filled
+
+    def _check_end(self) -> None:
+        assert self._child.stderr is not None
+        said = self._child.stderr.read().decode("utf-8", "replace").strip()
+        if self._child.wait() != 0:
+            raise self._fault(said.splitlines()[-1] if said else "HDF5's library crashes on it")
+
+    def _fault(self, why: str) -> UserError:
+        return UserError(f"{self._path} cannot be read as HDF5 ({one_line(why)}); copy or save it again.")
 
 
 def _open(path: Path, options: OpenOptions) -> Dataset:
-    h5py = library("h5py", path)
-    with opened(h5py, path) as file:
-        if h5ad.is_anndata(file):
-            return h5ad.open_anndata(path, file, options)
-        found = arrays_in(h5py, file)
-        if not found:
-            raise UserError(f"{path} holds no arrays; save the vectors in it again.")
-        arrays = tuple(ArrayChoice(name, tuple(array.shape or ()), array.dtype.name) for name, array in found.items())
-        # Of ann-benchmarks' arrays only one is meant to be looked at.
-        wanted = options.array or ("train" if {"train", "test"} <= found.keys() else None)
-        name = choose(path, arrays, wanted, lambda name: preview(found[name])).name
-        array, guard, dtype_name = values(path, found[name], name, options)
-        return Dataset(
-            path, array, "hdf5", dtype_name, name, guard is not None, guard, arrays, truth=_truth(path, file, found, name)
-        )
+    file = File(path)
+    if file.is_anndata:
+        return h5ad.open_anndata(file, options)
+    if not file.arrays:
+        raise UserError(f"{path} holds no arrays; save the vectors in it again.")
+    arrays = tuple(map(file.choice, file.arrays))
+    # Of ann-benchmarks' arrays only one is meant to be looked at.
+    wanted = options.array or ("train" if {"train", "test"} <= file.arrays.keys() else None)
+    name = choose(path, arrays, wanted, file.preview).name
+    array, guard, dtype_name = file.values(name, options)
+    truth = _truth(file) if name == "train" else None
+    return Dataset(path, array, "hdf5", dtype_name, name, guard is not None, guard, arrays, truth=truth)
 
 
-@contextmanager
-def opened(h5py: Any, path: Path) -> Iterator[Any]:
-    """The file; whatever h5py cannot read in it becomes a UserError."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (UserError, Cancelled):
-        raise
-    except Exception as error:  # a damaged file fails in a dozen ways
-        raise UserError(f"{path} cannot be read as HDF5 ({one_line(error)}); copy or save it again.") from None
-
-
-def arrays_in(h5py: Any, file: Any) -> dict[str, Any]:
-    """Every array of a file by its path in it."""
-    found: dict[str, Any] = {}
-    seen = 0
-
-    def visit(name: str, thing: Any) -> bool | None:
-        nonlocal seen
-        seen += 1
-        if isinstance(thing, h5py.Dataset):
-            found[name] = thing
-        return True if seen == MAX_OBJECTS else None
-
-    file.visititems(visit)
-    return found
-
-
-def values(path: Path, array: Any, name: str, options: OpenOptions) -> tuple[NDArray[Any], FileGuard | None, str]:
-    """The values of an array (n, d): mapped if they lie in one piece, else read in blocks; and the name of their type."""
-    where = f"{path} ({name})"
-    check_vectors(array.dtype, tuple(array.shape or ()), where)
-    dtype_name = value_name(array.dtype, options, where)
-    if array.external or array.is_virtual:
-        raise UserError(f"{where} keeps its values in other files; save them in one.")
-    offset = array.id.get_offset()
-    if offset is not None and array.chunks is None:
-        mapped, guard = map_array(path, array.shape, array.dtype, offset)
-        return mapped, guard, dtype_name
-    return read_blocks(where, array, options), None, dtype_name
-
-
-def read_blocks(where: str, array: Any, options: OpenOptions) -> NDArray[Any]:
-    rows, row_bytes = array.shape[0], max(1, array[:0].nbytes, int(np.prod(array.shape[1:])) * array.dtype.itemsize)
-    chunk_bytes = int(np.prod(array.chunks or (1,), dtype=object)) * array.dtype.itemsize
-    check_room(where, max(rows * row_bytes, chunk_bytes), "is compressed or in pieces")
-    out = np.empty(array.shape, array.dtype)
-    # Whole chunks, since each is unpacked as one.
-    step = max(1, BLOCK_BYTES // row_bytes)
-    if array.chunks is not None:
-        step = max(array.chunks[0], step // array.chunks[0] * array.chunks[0])
-    for start in range(0, rows, step):
-        part = out[start : start + step]
-        array.read_direct(part, np.s_[start : start + len(part)])
-        options.told(start, rows)
-    return out
-
-
-def preview(array: Any) -> str:
-    chunk_bytes = int(np.prod(array.chunks or (1,), dtype=object)) * array.dtype.itemsize
-    return first_values(array[0, :8]) if chunk_bytes <= BLOCK_BYTES else ""
-
-
-def _truth(path: Path, file: Any, found: dict[str, Any], name: str) -> Truth | None:
+def _truth(file: File) -> Truth | None:
     """Test queries and their neighbours, if the file has them and they fit the vectors."""
-    if name != "train" or not {"test", "neighbors"} <= found.keys():
+    if not {"test", "neighbors"} <= file.arrays.keys():
         return None
-    test, near, train = found["test"], found["neighbors"], found["train"]
-    tables = all(is_table(ArrayChoice("", tuple(a.shape or ()), a.dtype.name)) for a in (test, near))
-    if not tables or test.shape[1] != train.shape[1] or test.shape[0] != near.shape[0] or near.dtype.kind not in "iu":
+    train, test, near = (file.choice(name) for name in ("train", "test", "neighbors"))
+    fits = is_table(test) and is_table(near) and test.shape[1] == train.shape[1] and test.shape[0] == near.shape[0]
+    if not fits or "int" not in near.dtype:
         return None
-    quiet = OpenOptions()
-    queries, neighbours = (read_blocks(f"{path} ({a.name.strip('/')})", a, quiet) for a in (test, near))
-    distance = file.attrs.get("distance", "")
-    distance = distance.decode("utf-8", "replace") if isinstance(distance, bytes) else str(distance)
-    return Truth(queries, neighbours, distance, METRICS.get(distance))
+    queries, neighbours = file.read(["test", "neighbors"], go_on)
+    return Truth(queries, neighbours, file.distance, METRICS.get(file.distance))
 
 
 READER = Reader("hdf5", (".hdf5", ".h5", ".h5ad"), lambda probe: probe.head.startswith(MAGIC), _open)

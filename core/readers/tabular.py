@@ -18,6 +18,7 @@ from core.arrow_table import table_from_arrow
 from core.dataset import Dataset, FileGuard
 from core.errors import ArrayChoice, UserError
 from core.readers.arrays import check_shape, choose, first_values
+from core.readers.arrow_faults import told_plainly
 from core.readers.options import OpenOptions
 from core.readers.room import check_room
 from core.table import Table
@@ -53,9 +54,28 @@ class Source:
     as_metadata: Callable[[str, pa.Table], Table] = table_from_arrow
 
     def metadata(self, places: list[int]) -> Table:
-        table = pa.Table.from_batches(self.batches(places, 1 << 16), pa.schema([self.schema.field(i) for i in places]))
-        table.validate(full=True)
-        return self.as_metadata(str(self.path), table)
+        with told_plainly(self.path, self.format):
+            schema = pa.schema([self.schema.field(i) for i in places])
+            table = visible(pa.Table.from_batches(self.batches(places, 1 << 16), schema))
+            return self.as_metadata(str(self.path), table)
+
+
+def visible(table: pa.Table) -> pa.Table:
+    """A sound table: text that is no UTF-8 shows as the replacement character. Raises ArrowInvalid for damaged columns."""
+    for i, name in enumerate(table.column_names):
+        data = table.column(i)
+        if pa.types.is_string(data.type) or pa.types.is_large_string(data.type):
+            kind, data = data.type, data.cast(pa.large_binary())
+            data.validate(full=True)
+            try:
+                data = data.cast(kind)
+            except pa.ArrowInvalid:
+                texts = [None if v is None else v.decode("utf-8", "replace") for v in data.to_pylist()]
+                data = pa.chunked_array([pa.array(texts, kind)])
+            table = table.set_column(i, name, data)
+        else:
+            data.validate(full=True)
+    return table
 
 
 def open_columns(source: Source, options: OpenOptions) -> Dataset:

@@ -70,7 +70,10 @@ def index(kind: Any) -> Write:
 
 
 def raw(content: bytes) -> Write:
-    return lambda path: path.write_bytes(content) and None  # type: ignore[func-returns-value]
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
 
 
 def spelt(x: NDArray[Any], mark: str) -> list[str]:
