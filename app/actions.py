@@ -20,6 +20,7 @@ Condition = Literal[
     "busy",
     "compiler",
     "uint16",
+    "truth",
 ]
 
 
@@ -75,6 +76,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("compile", "&Compile", "&Compute", "C", "compiler", "Run compiled or uncompiled, and ask the query again", True),
     ActionSpec("race", "&Race both ways", "&Compute", "R", "query", "Run the query 30 times compiled and 30 times not"),
+    ActionSpec("recall", "Check &recall", "&Compute", "", "truth", "Compare our neighbours with the true ones in the file"),
     ActionSpec("cancel", "Cancel what is r&unning", "&Compute", "Ctrl+.", "busy"),
     ActionSpec("fit", "&Fit the map", "&View", "F", "data", "Show all points; again: all but the few that lie far out"),
     ActionSpec("zoom_in", "Zoom &in", "&View", "+; =", "data"),

@@ -50,6 +50,8 @@ from core.types import (
     ProjectRequest,
     ProjectResult,
     Ready,
+    RecallRequest,
+    RecallResult,
     Request,
     Stopped,
 )
@@ -253,10 +255,16 @@ class Controller(QObject):
         self._bridge.engine.cancel("race")
         self.timings.set_race(0)
 
+    def check_recall(self) -> None:
+        """Compare our neighbours with the true ones that came with the file."""
+        dataset = self.dataset.dataset
+        if dataset is not None and dataset.truth is not None:
+            self._submit(RecallRequest(dataset, mode=self.mode))
+
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
-        for key in ("load", "annotate", "project", "neighbours", "distances", "export", "live"):
+        for key in ("load", "annotate", "project", "neighbours", "distances", "export", "recall", "live"):
             self._bridge.engine.cancel(key)
 
     # What follows from it
@@ -375,11 +383,13 @@ class Controller(QObject):
                 self.colouring.measure(result)
             case ExportResult(path=path, what=what, count=count):
                 self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
+            case RecallResult():
+                self.notices.info(result.sentence)
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
 
     def _on_loaded(self, result: LoadResult) -> None:
-        for key in ("annotate", "project", "neighbours", "distances"):
+        for key in ("annotate", "project", "neighbours", "distances", "recall"):
             self._bridge.engine.cancel(key)
         self.stop_race()
         self._leave()

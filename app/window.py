@@ -134,6 +134,7 @@ class Window(QMainWindow):
             "axes": lambda: self.map.show_axes(self._actions["axes"].isChecked()),
             "compile": lambda: c.set_compiled(c.mode == "eager"),
             "race": c.race,
+            "recall": c.check_recall,
             "cancel": c.cancel,
             "fit": self.map.fit,
             "zoom_in": lambda: self.map.zoom(1.25),
@@ -311,6 +312,7 @@ class Window(QMainWindow):
             "forward": c.query.can_go_forward,
             "busy": not c.jobs.idle,
             "compiler": problem is None,
+            "truth": dataset is not None and dataset.truth is not None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
         }
         for spec in ACTIONS:

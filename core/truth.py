@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+TruthMetric = Literal["l2", "cosine", "inner_product"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +18,7 @@ class Truth:
     queries: NDArray[Any]  # (q, d)
     neighbours: NDArray[np.integer[Any]]  # (q, k) rows
     distance: str  # as the file calls it
-    metric: str | None  # ours, or None for one that is not computed here
+    metric: TruthMetric | None  # ours, or None for one that is not computed here
 
     @property
     def k(self) -> int:

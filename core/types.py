@@ -157,6 +157,17 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallRequest:
+    """Compare our neighbours with the true ones that came with the file."""
+
+    dataset: Dataset
+    k: int | None = None  # None: as many as the file lists
+    mode: Mode = "compiled"
+    key: str = "recall"
+    priority: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class BenchRequest:
     """Measure our computations beside their peers."""
 
@@ -198,6 +209,7 @@ Request = (
     | NeighboursRequest
     | DistancesRequest
     | ExportRequest
+    | RecallRequest
     | BenchRequest
     | LabTableRequest
     | LabRequest
@@ -286,6 +298,26 @@ class ExportResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallResult:
+    dataset: Dataset
+    metric: Metric
+    k: int
+    queries: int
+    found: int  # of queries * k neighbours, those no farther than the k-th of the file's
+    nearer: int  # queries of which the file's k-th neighbour is farther than ours: its truth is not exact
+
+    @property
+    def recall(self) -> float:
+        return self.found / (self.queries * self.k)
+
+    @property
+    def sentence(self) -> str:
+        missed = self.queries * self.k - self.found
+        text = f"Recall {self.recall:.4f}: of {self.queries:,} × {self.k} true neighbours {missed:,} are missed."
+        return text + (f" For {self.nearer:,} queries ours are nearer than the file's." if self.nearer else "")
+
+
+@dataclass(frozen=True, slots=True)
 class BenchRow:
     """One runner of one case."""
 
@@ -329,6 +361,7 @@ Result = (
     | NeighboursResult
     | DistancesResult
     | ExportResult
+    | RecallResult
     | BenchResult
     | LabTable
     | LabRun

@@ -13,6 +13,7 @@ NAMES = {
     "project": "Projecting",
     "neighbours": "Searching",
     "race": "Racing",
+    "recall": "Checking recall",
     "distances": "Measuring distances",
 }
 

@@ -18,6 +18,7 @@ from core.compute.distances import distances_to
 from core.compute.limits import Limits, measure_limits
 from core.compute.measuring import Rule
 from core.compute.projection import Fit, Projector
+from core.compute.recall import compare
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
 from core.compute.subset import SomeRows, mean_of
@@ -56,6 +57,8 @@ from core.types import (
     Preview,
     ProjectRequest,
     ProjectResult,
+    RecallRequest,
+    RecallResult,
     Request,
     Result,
 )
@@ -132,6 +135,8 @@ class Service:
                 return self._distances(request, job)
             case ExportRequest():
                 return self._export(request, job)
+            case RecallRequest():
+                return self._recall(request, job)
             case LabTableRequest():
                 return self._lab_table(request, job)
             case LabRequest():
@@ -232,6 +237,17 @@ class Service:
         vectors = self._resident(dataset, job).vectors
         _check_query(dataset, row, vectors.scan)
         return DistancesResult(dataset, row, metric, distances_to(vectors, row, metric, job.give_way, job.report))
+
+    def _recall(self, request: RecallRequest, job: Job) -> RecallResult:
+        dataset, truth = request.dataset, request.dataset.truth
+        if truth is None:
+            raise UserError(f"{dataset.name} has no ground truth to compare with; open an HDF5 file of ann-benchmarks.")
+        if truth.metric is None:
+            raise UserError(f"The ground truth of {dataset.name} is by {truth.distance!r}, a distance that is not computed here.")
+        k = min(request.k or truth.k, truth.k, dataset.rows)
+        vectors = self._resident(dataset, job).vectors
+        found = compare(NearestRows(vectors, truth.metric, self.device), truth, k, request.mode, job.give_way, job.report)
+        return RecallResult(dataset, truth.metric, k, len(truth.queries), found.found, found.nearer)
 
     def _resident(self, dataset: Dataset, job: Job) -> _Held:
         """`dataset` with its vectors on the device; those of another data set make room first."""

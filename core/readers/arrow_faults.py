@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pyarrow as pa
 from core.errors import UserError
 from core.readers.arrays import one_line
 
-FAULTS = (pa.ArrowException, struct.error, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
+FAULTS = (pa.ArrowException, csv.Error, struct.error, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
 
 
 @contextmanager

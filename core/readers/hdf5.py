@@ -30,11 +30,15 @@ from core.readers.extras import library
 from core.readers.mapped import map_array
 from core.readers.options import OpenOptions, Reader, go_on
 from core.readers.room import MEMORY_SHARE, check_room
-from core.truth import Truth
+from core.truth import Truth, TruthMetric
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # What ann-benchmarks calls our metrics.
-METRICS = {"euclidean": "l2", "l2": "l2", "angular": "cosine", "cosine": "cosine", "dot": "inner_product", "ip": "inner_product"}
+METRICS: dict[str, TruthMetric] = {
+    **dict.fromkeys(("euclidean", "l2"), "l2"),
+    **dict.fromkeys(("angular", "cosine"), "cosine"),
+    **dict.fromkeys(("dot", "ip"), "inner_product"),
+}
 # A child that says nothing for so long has lost its way in the file.
 SILENCE_S = 60.0
 PART_BYTES = 1 << 22
