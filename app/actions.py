@@ -21,6 +21,8 @@ Condition = Literal[
     "compiler",
     "uint16",
     "truth",
+    "map",
+    "mapped",
 ]
 
 
@@ -45,6 +47,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("sample", "Open the &sample", "&File"),
     ActionSpec("bfloat16", "Reopen as bfloat16", "&File", "", "uint16", "Read the uint16 values as bits of bfloat16"),
     ActionSpec("screenshot", "Save a &picture of the window…", "&File", "Ctrl+Shift+S"),
+    ActionSpec("export_all", "Export all &vectors…", "&File", "", "data", "Write all vectors in another format"),
+    ActionSpec("export_map", "Export the &map…", "&File", "", "map", "Write where each row is on the map"),
     ActionSpec("quit", "&Quit", "&File", "Ctrl+Q"),
     ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),
     ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
@@ -61,10 +65,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "mean", "Neighbours of their m&ean", "&Select", "M", "selection", "Find what is nearest to the mean of the selected rows"
     ),
-    ActionSpec("export_csv", "Export &labels as CSV…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
-    ActionSpec("export_npy", "Export &vectors as .npy…", "&Select", "", "selection", "Write their vectors"),
+    ActionSpec("export_labels", "Export &labels…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
+    ActionSpec("export_vectors", "Export &vectors…", "&Select", "", "selection", "Write their vectors"),
+    ActionSpec("export_coordinates", "Export c&oordinates…", "&Select", "", "mapped", "Write where they are on the map"),
     ActionSpec("back", "&Back", "&Query", "Alt+Left", "back", "The query before"),
     ActionSpec("forward", "&Forward", "&Query", "Alt+Right", "forward", "The query after"),
+    ActionSpec("export_neighbours", "&Export the neighbours…", "&Query", "", "neighbours", "Write those that are listed"),
     ActionSpec(
         "follow",
         "Neighbours follow the &cursor",

@@ -36,9 +36,9 @@ from core.types import (
     DistancesRequest,
     DistancesResult,
     Event,
-    ExportKind,
     ExportRequest,
     ExportResult,
+    ExportWhat,
     Failed,
     LoadRequest,
     LoadResult,
@@ -189,11 +189,19 @@ class Controller(QObject):
         if len(self.selection):
             self.query.select(Mean(self.selection.rows))
 
-    def export(self, path: Path, what: ExportKind) -> None:
-        """Write the selected rows to a file."""
-        dataset = self.dataset.dataset
-        if dataset is not None and len(self.selection):
-            self._submit(ExportRequest(dataset, self.selection.rows, path, what, self.dataset.table))
+    def export(self, path: Path, what: ExportWhat, everything: bool = False) -> None:
+        """Write the selected rows, or all of them, or the neighbours that are listed, to a file."""
+        dataset, table = self.dataset.dataset, self.dataset.table
+        if dataset is None:
+            return
+        if what == "neighbours":
+            if (found := self.neighbours.shown) is not None:
+                self._submit(ExportRequest(dataset, found.ids, path, what, table, distances=found.distances))
+            return
+        rows = None if everything else self.selection.rows
+        places = (self.projection.rows, self.projection.coords) if what == "coordinates" else None
+        if rows is None or len(rows):
+            self._submit(ExportRequest(dataset, rows, path, what, table, places))
 
     def set_following(self, on: bool) -> None:
         """Let the neighbours follow the cursor, or not."""
@@ -381,8 +389,9 @@ class Controller(QObject):
                     self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
             case DistancesResult(dataset=dataset) if dataset is current:
                 self.colouring.measure(result)
-            case ExportResult(path=path, what=what, count=count):
-                self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
+            case ExportResult(paths=paths, what=what, count=count):
+                things = "rows" if what in ("labels", "coordinates") else what
+                self.notices.info(f"{count:,} {things} written to {' and '.join(map(str, paths))}.")
             case RecallResult():
                 self.notices.info(result.sentence)
             case NeighboursResult(dataset=dataset) if dataset is current:

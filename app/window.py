@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDockWidget,
     QFileDialog,
-    QInputDialog,
     QLabel,
     QMainWindow,
     QMenu,
@@ -38,6 +37,8 @@ from app.models.neighbours import METRIC_NAMES
 from app.settings import ThemeChoice
 from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
+from app.views.array_chooser import ArrayChooser
+from app.views.export_dialog import ask_where
 from app.views.legend import LegendView
 from app.views.map import MapView
 from app.views.map_box import TOOLS, Tool
@@ -52,7 +53,7 @@ from app.views.timings import TimingsView
 from core.choosing import How
 from core.errors import ArrayChoice
 from core.readers import SUFFIXES
-from core.types import ExportKind, LoadRequest
+from core.types import ExportWhat, LoadRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 1
@@ -128,8 +129,12 @@ class Window(QMainWindow):
             "project_selected": c.project_selected,
             "project_all": c.project_all,
             "mean": c.ask_mean,
-            "export_csv": lambda: self._export_dialog("csv"),
-            "export_npy": lambda: self._export_dialog("npy"),
+            "export_labels": lambda: self._export_dialog("labels"),
+            "export_vectors": lambda: self._export_dialog("vectors"),
+            "export_coordinates": lambda: self._export_dialog("coordinates"),
+            "export_neighbours": lambda: self._export_dialog("neighbours"),
+            "export_all": lambda: self._export_dialog("vectors", everything=True),
+            "export_map": lambda: self._export_dialog("coordinates", everything=True),
             "follow": lambda: c.set_following(not c.neighbours.follows),
             "axes": lambda: self.map.show_axes(self._actions["axes"].isChecked()),
             "compile": lambda: c.set_compiled(c.mode == "eager"),
@@ -233,7 +238,7 @@ class Window(QMainWindow):
         pill = self.selection_bar.selected
         pill.offer(actions["project_selected"], "Map only")
         pill.offer(actions["mean"], "Mean")
-        pill.offer_menu("Export", [actions["export_csv"], actions["export_npy"]])
+        pill.offer_menu("Export", [actions[f"export_{what}"] for what in ("labels", "vectors", "coordinates")])
         pill.offer(actions["select_none"], "✕")
 
     def _connect(self) -> None:
@@ -241,8 +246,7 @@ class Window(QMainWindow):
         c.notices.attach(self.notice.show_notice)
         c.device_known.connect(self._update_state)
         c.mode_changed.connect(self._update_state)
-        # Queued: the question waits for an answer in an event loop of its own, after the job has ended.
-        c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
+        c.choice_needed.connect(self._choose_array)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
         signals = [c.dataset.opened, c.dataset.checked, c.query.changed, c.jobs.changed, c.selection.changed, c.undo.changed]
@@ -307,6 +311,8 @@ class Window(QMainWindow):
             "redo": c.undo.can_redo,
             "selection": len(c.selection) > 0,
             "several": len(c.selection) >= FEWEST_PROJECTED,
+            "map": len(c.projection.rows) > 0,
+            "mapped": len(c.projection.rows) > 0 and len(c.selection) > 0,
             "part": c.projection.only is not None,
             "back": c.query.can_go_back,
             "forward": c.query.can_go_forward,
@@ -343,12 +349,10 @@ class Window(QMainWindow):
         else:
             c.query.clear()
 
-    def _export_dialog(self, what: ExportKind) -> None:
-        title, pattern = {"csv": ("Export labels", "Text (*.csv)"), "npy": ("Export vectors", "Vectors (*.npy)")}[what]
-        name, _ = QFileDialog.getSaveFileName(self, title, f"selected.{what}", pattern)
-        if name:
-            path = Path(name)
-            self._controller.export(path if path.suffix else path.with_suffix(f".{what}"), what)
+    def _export_dialog(self, what: ExportWhat, everything: bool = False) -> None:
+        dataset = self._controller.dataset.dataset
+        if dataset is not None and (path := ask_where(self, what, dataset.path, everything)) is not None:
+            self._controller.export(path, what, everything)
 
     def apply_theme(self) -> None:
         choice = self._theme_override or self._controller.settings.theme
@@ -409,11 +413,9 @@ class Window(QMainWindow):
             self._recent.addAction("No file opened yet").setEnabled(False)
 
     def _choose_array(self, request: LoadRequest, choices: tuple[ArrayChoice, ...]) -> None:
-        names = [str(choice) for choice in choices]
-        about = f"{request.path.name} holds several arrays:"
-        text, chosen = QInputDialog.getItem(self, "Which array?", about, names, 0, False)
-        if chosen:
-            self._controller.open_array(request, choices[names.index(text)].name)
+        dialog = ArrayChooser(self, request.path.name, choices)
+        dialog.picked.connect(lambda name: self._controller.open_array(request, name))
+        dialog.open()
 
     def _show_opening(self) -> None:
         activity = self._controller.jobs.activity

@@ -33,6 +33,11 @@ class ArrayChoice:
         return f"{self.name} ({' x '.join(map(str, self.shape))} {self.dtype})"
 
 
+def likeliest(choices: tuple[ArrayChoice, ...]) -> ArrayChoice:
+    """The one to offer first: of floats rather than whole numbers, and the widest; of those as wide the longest."""
+    return max(choices, key=lambda choice: ("float" in choice.dtype, *choice.shape[::-1]))
+
+
 class ChoiceNeeded(UserError):
     """A file holds several arrays that could be meant; `choices` lists them."""
 

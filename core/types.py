@@ -19,7 +19,7 @@ Mode = Literal["compiled", "eager"]
 Exact = Literal["proven", "computed in full"]
 DeviceKind = Literal["metal", "cuda", "cpu"]
 Storage = Literal["float32", "float16", "bfloat16"]
-ExportKind = Literal["csv", "npy"]
+ExportWhat = Literal["labels", "vectors", "coordinates", "neighbours"]
 Way = Literal["plain", "product", "fused"]
 
 METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product", "l1", "linf")
@@ -87,9 +87,10 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnnotateRequest:
-    """Find and read the labels beside the file."""
+    """Read the labels beside the file or in it, or those in `path`."""
 
     dataset: Dataset
+    path: Path | None = None
     key: str = "annotate"
     priority: int = 2
 
@@ -145,13 +146,15 @@ class DistancesRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write some rows to a file: their labels and fields as CSV, or their vectors as .npy."""
+    """Write some rows to a file, whose suffix chooses the format: their fields, with vectors, coordinates or distances."""
 
     dataset: Dataset
-    rows: Ids  # (m,)
+    rows: Ids | None  # (m,); None: all
     path: Path
-    what: ExportKind
+    what: ExportWhat
     table: Table | None = None
+    places: tuple[Ids, Floats] | None = None  # rows on the map (p,), sorted, and where they are (p, c); the others are left out
+    distances: NDArray[np.float64] | None = None  # (m,)
     key: str = "export"
     priority: int = 3
 
@@ -292,8 +295,8 @@ class DistancesResult:
 @dataclass(frozen=True, slots=True)
 class ExportResult:
     dataset: Dataset
-    path: Path
-    what: ExportKind
+    paths: tuple[Path, ...]
+    what: ExportWhat
     count: int  # rows written
 
 

@@ -1,6 +1,6 @@
 """How our neighbours agree with the true ones that came with a file.
 
-A neighbour counts if it is no farther than the k-th of the file's, so that ties, of which the file lists some, are no misses; as in
+A neighbour counts if it is no farther than the k-th of the file's, so that ties are no misses, as in
 https://github.com/erikbern/ann-benchmarks (metrics.py). Distances of the file's rows are computed here, not read from it.
 """
 

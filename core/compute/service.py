@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -28,10 +29,10 @@ from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
 from core.compute.workloads import WORKLOADS, workload_named
 from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
-from core.export import save_table, save_vectors
 from core.lab import LabRun
 from core.readers import open_dataset
 from core.readers.options import OpenOptions
+from core.readers.projector import metadata_beside
 from core.readers.sidecar import find_sidecar, read_sidecar
 from core.types import (
     COMPONENTS,
@@ -43,6 +44,7 @@ from core.types import (
     DistancesResult,
     ExportRequest,
     ExportResult,
+    Floats,
     Ids,
     InspectRequest,
     InspectResult,
@@ -62,6 +64,8 @@ from core.types import (
     Request,
     Result,
 )
+from core.writers import save
+from core.writers.content import content_of
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +175,7 @@ class Service:
 
     def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
         dataset = request.dataset
-        path = find_sidecar(dataset.path)
+        path = request.path or find_sidecar(dataset.path)
         read = dataset.metadata if path is None else lambda: read_sidecar(path, dataset.rows)
         if read is None:
             return AnnotateResult(dataset, None, None)
@@ -280,20 +284,23 @@ class Service:
         return part
 
     def _export(self, request: ExportRequest, job: Job) -> ExportResult:
-        dataset, rows, path = request.dataset, request.rows, request.path
-        inputs = filter(None, [dataset.path, find_sidecar(dataset.path)])
-        if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
-            raise UserError(f"{path} is what is being shown; choose another file for the export.")
+        dataset, path, coords = request.dataset, request.path, None
+        rows = np.arange(dataset.rows) if request.rows is None else request.rows
+        if request.places is not None:
+            rows, coords = _placed(rows, *request.places)
+        inputs = [dataset.path, find_sidecar(dataset.path), None if dataset.guard is None else dataset.guard.path]
+        targets = [path, metadata_beside(path)] if path.suffix.lower() == ".tsv" else [path]
+        for target, other in product(targets, filter(None, inputs)):
+            if target.exists() and other.exists() and target.samefile(other):
+                raise UserError(f"{target} is what is being shown; choose another file for the export.")
 
         def told(written: int) -> None:
             job.give_way()
             job.report("Exporting", written, len(rows))
 
-        if request.what == "csv":
-            save_table(path, request.table, rows, told)
-        else:
-            save_vectors(path, dataset, rows, told)
-        return ExportResult(dataset, path, request.what, len(rows))
+        vectors = request.what == "vectors"
+        content = content_of(dataset, rows, request.table, coords, request.distances, vectors)
+        return ExportResult(dataset, save(path, content, told), request.what, len(rows))
 
     def _lab_table(self, request: LabTableRequest, job: Job) -> LabTable:
         bed = self._bed(request.dataset, job)
@@ -323,6 +330,13 @@ class Service:
     def _forget(self) -> None:
         self._held = None
         mx.clear_cache()
+
+
+def _placed(rows: Ids, mapped: Ids, coords: Floats) -> tuple[Ids, Floats]:
+    """Those of `rows` that are on the map, and where."""
+    positions = np.searchsorted(mapped, rows).clip(max=len(mapped) - 1)
+    on_the_map = mapped[positions] == rows
+    return rows[on_the_map], coords[positions[on_the_map]]
 
 
 def _telling(job: Job) -> Callable[[int, int], None]:

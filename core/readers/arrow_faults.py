@@ -21,15 +21,5 @@ def told_plainly(path: Path, kind: str) -> Iterator[None]:
     """Whatever pyarrow cannot read within becomes a UserError."""
     try:
         yield
-    except (
-        struct.error,
-        pa.ArrowException,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        MemoryError,
-        OverflowError,
-    ) as error:
+    except FAULTS as error:
         raise UserError(f"{path} cannot be read as {kind} ({one_line(error)}); mend it or save it again.") from None

@@ -53,7 +53,7 @@ def _told(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
 
 
 def _unpacked(file: pq.ParquetFile) -> int:
-    """Bytes of all columns, by what the groups of rows tell. What single columns tell is not asked: damaged, it ends the process."""
+    """Bytes of all columns, by what groups of rows tell. To ask a single column ends the process if it is damaged."""
     return sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
 
 

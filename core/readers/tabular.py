@@ -53,10 +53,13 @@ class Source:
     mapped: Callable[[Vectors, int], Mapped | None] | None = None  # the vectors (n, d) where they lie in the file, if they do
     as_metadata: Callable[[str, pa.Table], Table] = table_from_arrow
 
-    def metadata(self, places: list[int]) -> Table:
+    def metadata(self, places: list[int], rows: int) -> Table:
+        """The columns at these places. Raises UserError if they are not as long as the vectors."""
         with told_plainly(self.path, self.format):
             schema = pa.schema([self.schema.field(i) for i in places])
             table = visible(pa.Table.from_batches(self.batches(places, 1 << 16), schema))
+            if table.num_rows != rows:
+                raise UserError(f"{self.path} has {table.num_rows:,} rows beside {rows:,} vectors; it is damaged, save it again.")
             return self.as_metadata(str(self.path), table)
 
 
@@ -96,7 +99,7 @@ def open_columns(source: Source, options: OpenOptions) -> Dataset:
     array, guard = lies or (read_vectors(source, vectors, shape, options), None)
     taken = {place for one in found for place in one.columns} if len(found) > 1 else set(vectors.columns)
     rest = [i for i, column in enumerate(source.schema) if i not in taken and is_plain(column.type)]
-    metadata = (lambda: source.metadata(rest)) if rest else None
+    metadata = (lambda: source.metadata(rest, len(array))) if rest else None
     listed = arrays if len(arrays) > 1 else ()
     mapped = guard is not None
     return Dataset(path, array, source.format, array.dtype.name, name, mapped, guard, listed, metadata)
