@@ -25,6 +25,7 @@ from core.readers.options import OpenOptions, Probe, Reader
 from core.readers.room import check_room
 from core.readers.tabular import Source, Vectors, open_columns
 
+END = b"ARROW1"
 FILE, STREAM, FEATHER_1 = b"ARROW1\0\0", b"\xff\xff\xff\xff", b"FEA1"
 
 
@@ -55,7 +56,11 @@ def _stream(path: Path) -> Iterator[Any]:
         if magic[:4] == FEATHER_1:
             yield None
             return
-        file.seek(8 if magic == FILE else 0)
+        if magic == FILE:
+            file.seek(file.size() - len(END))
+            if file.read() != END:
+                raise UserError(f"{path} is cut short: it does not end as a file of Arrow does; copy it again.")
+        file.seek(len(FILE) if magic == FILE else 0)
         yield file
 
 

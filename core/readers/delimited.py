@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 
 from core.columns import column_of_texts
 from core.dataset import Dataset
+from core.errors import UserError
 from core.readers.arrow_faults import told_plainly
 from core.readers.lines import count_lines
 from core.readers.options import OpenOptions, Probe, Reader
@@ -66,7 +67,9 @@ class _Text:
     def look(self) -> tuple[pa.Schema, pa.RecordBatch]:
         """What its columns hold, judged by the beginning: float32 and lists of them in vectors, else text as bytes."""
         with closing(self._read({}, self.names, FIRST_BLOCK)) as reader:
-            batch = reader.read_next_batch()
+            batch = next(iter(reader), None)
+        if batch is None or not batch.num_rows:
+            raise UserError(f"{self._path} has no rows; there is nothing to show.")
         kinds = {c.name: LISTS if _holds_lists(batch.column(i)) else c.type for i, c in enumerate(batch.schema)}
         inferred = pa.schema(kinds.items())
         wanted = {inferred.field(i).name for vectors in find_vectors(inferred) for i in vectors.columns}

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from core.dataset import Dataset
+from core.errors import UserError
 from core.readers.arrow_faults import told_plainly
 from core.readers.lines import count_lines, line_blocks
 from core.readers.options import OpenOptions, Probe, Reader
@@ -30,7 +31,9 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
             file.seek(0)
             lines = count_lines(file, options)
         batches = _Lists(path) if bare else _Objects(path)
-        first = next(batches.read(None, FIRST_BLOCK))
+        first = next(batches.read(None, FIRST_BLOCK), None)
+        if first is None or not first.num_rows:
+            raise UserError(f"{path} has no rows; there is nothing to show.")
         schema = batches.schema
         source = Source(path, "jsonl", schema, lines, lambda places, _: batches.read(places, BLOCK), first.slice(0, 16), why=WHY)
         return open_columns(source, options)
