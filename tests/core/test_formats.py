@@ -12,7 +12,6 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
-from numpy.typing import NDArray
 
 from core.dataset import Dataset
 from core.errors import Cancelled, ChoiceNeeded
@@ -260,28 +259,3 @@ def test_a_torch_file_needs_torch_and_is_never_unpickled_without(tmp_path: Path,
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     assert "pip install torch" in refusal(path)
-
-
-def sparse_file(path: Path, header: bytes, nbytes: int) -> None:
-    with path.open("wb") as file:
-        file.write(header)
-        file.truncate(len(header) + nbytes)
-
-
-def unique_bytes() -> int:
-    return int(psutil.Process().memory_full_info().uss)
-
-
-def read_like_a_first_picture(dataset: Dataset) -> NDArray[Any]:
-    return dataset.read(dataset.sample_rows(2_000))
-
-
-def test_a_file_that_is_mapped_takes_no_memory(tmp_path: Path) -> None:
-    rows, dims = 1 << 21, 128  # 1 GB
-    path = tmp_path / "big.fbin"
-    sparse_file(path, np.array([rows, dims], "<u4").tobytes(), rows * dims * 4)
-    before = unique_bytes()
-    dataset = open_dataset(path)
-    read_like_a_first_picture(dataset)
-    assert unique_bytes() - before < 64e6
-    assert dataset.bytes > 1e9
