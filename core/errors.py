@@ -28,14 +28,15 @@ class ArrayChoice:
     shape: tuple[int, ...]
     dtype: str
     preview: str = ""  # the beginning of its first row
+    is_source: bool = False  # what others in the file were made from
 
     def __str__(self) -> str:
         return f"{self.name} ({' x '.join(map(str, self.shape))} {self.dtype})"
 
 
 def likeliest(choices: tuple[ArrayChoice, ...]) -> ArrayChoice:
-    """The one to offer first: of floats rather than whole numbers, and the widest; of those as wide the longest."""
-    return max(choices, key=lambda choice: ("float" in choice.dtype, *choice.shape[::-1]))
+    """The one to offer first: not what others were made from, floats rather than whole numbers, the widest, the longest."""
+    return max(choices, key=lambda choice: (not choice.is_source, "float" in choice.dtype, *choice.shape[::-1]))
 
 
 class ChoiceNeeded(UserError):

@@ -22,6 +22,8 @@ FIGURES = (1, 2)
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 MAX_SHOWN_ROWS = 12
+# Heads and values begin and end at the same places.
+SPACIOUS = "QTableView::item { padding: 0 7px; } QHeaderView::section { padding: 4px 10px; }"
 
 
 class ArrayChooser(QDialog):
@@ -69,6 +71,7 @@ class ArrayChooser(QDialog):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setStyleSheet(SPACIOUS)
         table.setTabKeyNavigation(False)
         table.verticalHeader().hide()
         table.setShowGrid(False)

@@ -5,6 +5,7 @@ Format: https://anndata.readthedocs.io/en/stable/fileformat-prose.html
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,9 +49,9 @@ def _tables(file: File) -> list[ArrayChoice]:
     inside = [name for name in file.arrays if name.startswith("obsm/") and name.count("/") == 1]
     found = [choice for choice in map(file.choice, inside) if is_table(choice)]
     if "X" in file.arrays:
-        found.append(file.choice("X"))
+        found.append(replace(file.choice("X"), is_source=True))
     elif "X" in file.sparse:
-        found.append(ArrayChoice("X", tuple(file.sparse["X"]["shape"]), file.choice("X/data").dtype))
+        found.append(ArrayChoice("X", tuple(file.sparse["X"]["shape"]), file.choice("X/data").dtype, is_source=True))
     return found
 
 
