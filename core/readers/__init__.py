@@ -15,6 +15,7 @@ from core.readers import (
     faiss_flat,
     hdf5,
     jsonl,
+    lance,
     npy,
     npz,
     parquet,
@@ -30,6 +31,7 @@ from core.readers.options import OpenOptions, Probe, Reader
 
 # Those that know their files by the first bytes come first, then those that go by the suffix, then what looks like text.
 READERS: tuple[Reader, ...] = (
+    lance.READER,
     npy.READER,
     torch.READER,
     npz.READER,
@@ -77,10 +79,12 @@ def _open(reader: Reader, path: Path, options: OpenOptions) -> Dataset:
 
 
 def _probe(path: Path) -> Probe:
-    """The first bytes of a regular, readable, non-empty file."""
+    """The first bytes of a regular, readable, non-empty file; or a folder that is one of Lance."""
     try:
         status = os.stat(path)
         mode = status.st_mode
+        if stat.S_ISDIR(mode) and path.suffix.lower() == lance.SUFFIX:
+            return Probe(path, b"", 0, is_folder=True)
         if stat.S_ISDIR(mode):
             raise UserError(f"{path} is a folder; choose a file in it.")
         if not stat.S_ISREG(mode):

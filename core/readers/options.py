@@ -26,6 +26,7 @@ class Probe:
     path: Path
     head: bytes  # its first bytes, up to HEAD_BYTES of core.readers
     size: int  # bytes
+    is_folder: bool = False
 
     @property
     def suffix(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,33 @@ def test_bfloat16_is_refused_where_there_are_no_words_of_16_bits(tmp_path: Path,
         path = tmp_path / name
         BARE[name](path)
         assert "only uint16" in refusal(path, OpenOptions(bfloat16=True))
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra(
+    tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "truth.hdf5"
+    written.hdf5(path)
+    monkeypatch.setitem(sys.modules, "h5py", None)  # as if it were not installed
+    assert "pip install 'kinscope[formats]'" in refusal(path)
+
+
+@pytest.mark.skipif(find_spec("lance") is not None, reason="lance is installed")
+def test_a_folder_of_lance_needs_its_library(tmp_path: Path, refusal: Refusal) -> None:
+    path = tmp_path / "vectors.lance"
+    path.mkdir()
+    assert "pip install pylance" in refusal(path)
+
+
+@pytest.mark.skipif(find_spec("lance") is None, reason="lance is not installed")
+def test_lance_opens_with_equal_values(tmp_path: Path) -> None:
+    lance = pytest.importorskip("lance")
+    path = tmp_path / "vectors.lance"
+    lance.write_dataset(written.table(), str(path))
+    dataset = open_dataset(path)
+    np.testing.assert_array_equal(dataset.read(slice(None)), X)
+    assert dataset.metadata is not None
+    assert dataset.metadata().label(3) == NAMES[3]
 
 
 @pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed")
