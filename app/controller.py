@@ -409,6 +409,8 @@ class Controller(QObject):
         self.projection.show_preview(result.preview)
         self.undo.forget()
         self.settings.remember(result.dataset.path)
+        if result.dataset.notes:
+            self.notices.info(" ".join(result.dataset.notes))
         self._submit(AnnotateRequest(result.dataset))
         self._project()
         if self._select_after_load is not None:

@@ -290,7 +290,8 @@ class Window(QMainWindow):
             self._file.setText(
                 f"{dataset.name}   {dataset.rows:,} × {dataset.dims:,} {dataset.dtype_name} · {size(dataset.bytes)}{missing}"
             )
-            self._file.setToolTip(str(dataset.path))
+            held = "mapped: it takes no memory of its own" if dataset.mapped else "read into memory"
+            self._file.setToolTip(f"{dataset.path}\n{dataset.format}, {held}")
             self.setWindowTitle(f"{dataset.name} — Kinscope")
         if c.device is not None:
             self._device.setText(c.device.line)

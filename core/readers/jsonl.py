@@ -68,9 +68,10 @@ class _Objects:
         self.schema = pa.schema([(f.name, kinds[wanted[i]] if i in wanted else f.type) for i, f in enumerate(inferred)])
 
     def read(self, places: list[int] | None, block: int) -> Iterator[pa.RecordBatch]:
-        with told_plainly(self._path, "JSON lines"), closing(self._open(self.schema, block)) as reader:
+        schema = self.schema if places is None else pa.schema([self.schema.field(i) for i in places])
+        with told_plainly(self._path, "JSON lines"), closing(self._open(schema, block)) as reader:
             for batch in reader:
-                yield batch if places is None else batch.select(places)
+                yield batch.select(schema.names)
 
     def _open(self, schema: pa.Schema | None, block: int) -> pa_json.JSONStreamingReader:
         return pa_json.open_json(

@@ -22,7 +22,7 @@ from core.readers.arrays import check_shape
 from core.readers.lines import count_lines, line_blocks
 from core.readers.options import OpenOptions, Probe, Reader
 from core.readers.room import check_room
-from core.readers.text_lists import numbers_in
+from core.readers.text_lists import matrix_in, numbers_in
 from core.table import Table
 
 HEADER = re.compile(rb"(\d{1,12}) (\d{1,6}) ?\r?\n")
@@ -89,19 +89,30 @@ def _fill(path: Path, file: BinaryIO, vectors: NDArray[np.float32], words: Words
     rows, dims = vectors.shape
     row = done = 0
     for lines, count in line_blocks(file, str(path)):
-        split = [line.rsplit(b" ", dims) for line in lines if line]
+        split = [_parted(line, dims) for line in lines if line]
         if row + len(split) > rows:
             raise UserError(f"{path} has more rows than the {rows:,} it should have, or rows of too few values; save it again.")
-        values = _values([fields[1:] for fields in split], dims)
+        values = matrix_in([numbers for _, numbers in split], dims)
         if values is None:
-            wrong = next(i for i, fields in enumerate(split) if _values([fields[1:]], dims) is None)
+            values = _values([numbers.split(b" ") for _, numbers in split], dims)
+        if values is None:
+            wrong = next(i for i, (_, numbers) in enumerate(split) if _values([numbers.split(b" ")], dims) is None)
             raise UserError(f"{path} has a row that is not a word and {dims:,} numbers: row {row + wrong:,}; save it again.")
         vectors[row : row + len(split)] = values
-        for fields in split:
-            words.add(fields[0])
+        for word, _ in split:
+            words.add(word)
         row, done = row + len(split), done + count
         options.told(done, size)
     return row
+
+
+def _parted(line: bytes, dims: int) -> tuple[bytes, bytes]:
+    """The word, which may have spaces, and the numbers."""
+    if line.count(b" ") == dims:
+        word, _, numbers = line.partition(b" ")
+        return word, numbers
+    word, *fields = line.rsplit(b" ", dims)
+    return word, b" ".join(fields)
 
 
 def _values(rows: list[list[bytes]], dims: int) -> NDArray[np.float32] | None:

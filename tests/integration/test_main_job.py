@@ -275,6 +275,16 @@ def test_another_array_than_the_likeliest_is_opened_by_a_double_click(program: P
     program.drawn()
 
 
+def test_what_of_a_projectors_files_is_not_used_is_told(program: Program, tmp_path: Path) -> None:
+    written.projector(tmp_path / "t.bytes", bookmarksPath="marks.json")
+    with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+        program.controller.open(tmp_path / "projector_config.json")
+    assert "marks.json" in program.message
+    assert program.controller.dataset.table is not None
+    assert program.controller.dataset.table.label(3) == written.NAMES[3]
+    program.drawn()
+
+
 def test_recall_is_told_of_a_file_with_its_truth(program: Program, tmp_path: Path) -> None:
     path = tmp_path / "truth.hdf5"
     written.hdf5(path)
