@@ -61,8 +61,9 @@ def safetensors_file(**tensors: NDArray[Any]) -> Write:
     return lambda path: safetensors.numpy.save_file(tensors, path)
 
 
-def index(kind: Any) -> Write:
+def index(make: Callable[[], Any]) -> Write:
     def write(path: Path) -> None:
+        kind = make()
         kind.add(X)
         faiss.write_index(kind, str(path))
 
@@ -195,10 +196,10 @@ BARE: dict[str, Write] = {
     "one.npy": lambda path: np.save(path, X),
     "one.npz": lambda path: np.savez(path, x=X),
     "one.safetensors": safetensors_file(x=X),
-    "l2.faiss": index(faiss.IndexFlatL2(5)),
-    "ip.faiss": index(faiss.IndexFlatIP(5)),
-    "l1.index": index(faiss.IndexFlat(5, faiss.METRIC_L1)),
-    "lp.index": index(faiss.IndexFlat(5, faiss.METRIC_Lp)),
+    "l2.faiss": index(lambda: faiss.IndexFlatL2(5)),
+    "ip.faiss": index(lambda: faiss.IndexFlatIP(5)),
+    "l1.index": index(lambda: faiss.IndexFlat(5, faiss.METRIC_L1)),
+    "lp.index": index(lambda: faiss.IndexFlat(5, faiss.METRIC_Lp)),
     "rows.fvecs": raw(vecs(X)),
     "rows.fbin": raw(bins(X)),
     "truth.hdf5": hdf5,
