@@ -1,4 +1,4 @@
-"""Opening files: one registry, which looks at a file's content first and at its suffix only to word a refusal."""
+"""Opening files: one registry, which looks at a file's content first, and at its suffix where the content does not tell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from core.readers.options import OpenOptions, Probe, Reader
 
 # Those that know their files by the first bytes come first, then those that go by the suffix, then what looks like text.
 READERS: tuple[Reader, ...] = (
-    lance.READER,
     npy.READER,
     torch.READER,
     npz.READER,
@@ -42,6 +41,7 @@ READERS: tuple[Reader, ...] = (
     vecs.READER,
     bins.READER,
     projector.READER,
+    lance.READER,
     safetensors.READER,
     jsonl.READER,
     words_binary.READER,
@@ -53,7 +53,7 @@ HEAD_BYTES = 1 << 16
 
 
 def open_dataset(path: Path, options: OpenOptions | None = None) -> Dataset:
-    """Open `path` with the reader its first bytes ask for. Raises UserError with one sentence if it cannot be read."""
+    """Open `path` with the first reader that knows it. Raises UserError with one sentence if it cannot be read."""
     probe = _probe(path)
     for reader in READERS:
         if reader.sniff(probe):

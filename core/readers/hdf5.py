@@ -120,7 +120,8 @@ class File:
         """A child that was asked, and the function that takes what it answers. It has ended when this has."""
         limit = max(LEAST_LIMIT, int(MEMORY_SHARE * psutil.virtual_memory().available))
         command = [sys.executable, "-m", "core.hdf5.child", what, str(limit), str(self.path.absolute()), *names]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+        search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        environment = {**os.environ, "PYTHONPATH": search, "OPENBLAS_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment) as child:  # noqa: S603
             try:
