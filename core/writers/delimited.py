@@ -3,10 +3,12 @@ fields in a file of their own beside them, with a header if there are several.""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from core.export import GoOn, write_whole
@@ -34,7 +36,7 @@ def write_tsv(path: Path, content: Content, told: GoOn) -> tuple[Path, ...]:
         return (part.fields for part in content.parts(told))
 
     if matrix is None:
-        write_whole(path, _filler(fields, batches, "\t", header=True))
+        write_whole(path, _fields_filler(fields, batches, header=True))
         return (path,)
     schema = pa.schema(_columns(matrix))
 
@@ -50,7 +52,7 @@ def write_tsv(path: Path, content: Content, told: GoOn) -> tuple[Path, ...]:
         _filler(schema, vectors, "\t", header=False)(whole)
         alone = Content(content.rows, content.fields)
         batches = (part.fields for part in alone.parts(told))
-        write_whole(beside, _filler(fields, lambda: batches, "\t", header=len(fields) > 1))
+        write_whole(beside, _fields_filler(fields, lambda: batches, header=len(fields) > 1))
 
     write_whole(path, both)
     return (path, beside)
@@ -64,6 +66,21 @@ def _filler(
         with pa_csv.CSVWriter(whole, schema, write_options=options) as writer:
             for batch in batches():
                 writer.write_batch(batch)
+
+    return fill
+
+
+def _fields_filler(schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]], header: bool) -> Callable[[Path], None]:
+    """Quotes only where they must be, since the projector shows them."""
+
+    def fill(whole: Path) -> None:
+        with whole.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            if header:
+                writer.writerow(schema.names)
+            for batch in batches():
+                texts = [pc.fill_null(column.cast(pa.string()), "").to_pylist() for column in batch.columns]
+                writer.writerows(zip(*texts, strict=True))
 
     return fill
 

@@ -106,7 +106,7 @@ def test_the_projectors_pair_has_a_header_only_over_several_columns(tmp_path: Pa
     tensors, metadata = tmp_path / "tensors.tsv", tmp_path / "metadata.tsv"
     assert save(tensors, vectors(np.arange(5))) == (tensors, metadata)
     assert len(tensors.read_text().splitlines()) == 5
-    assert metadata.read_text().splitlines()[0] == '"name"\t"weight"'
+    assert metadata.read_text().splitlines()[0] == "name\tweight"
     save(tensors, vectors(np.arange(5), Table("", 5, TABLE.columns[:1])))
     assert len(metadata.read_text().splitlines()) == 5
 
