@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import h5py
@@ -25,7 +26,8 @@ PREVIEW_VALUES = 8
 
 def main(what: str, limit: str, path: str, *names: str) -> None:
     # More memory than a sound file needs here is not taken, whatever a damaged one asks for.
-    resource.setrlimit(resource.RLIMIT_AS, (int(limit), int(limit)))
+    with suppress(OSError, ValueError):  # not every system sets such a limit
+        resource.setrlimit(resource.RLIMIT_AS, (int(limit), int(limit)))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     with out, h5py.File(path, "r", locking=False) as file:
         match what:

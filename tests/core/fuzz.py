@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,8 @@ if __name__ == "__main__":
     faulthandler.enable()
     hdf5.SILENCE_S = 3.0  # so that a child that has lost its way does not take a minute
     warnings.simplefilter("ignore")  # remarks of the libraries about odd files
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with suppress(OSError, ValueError):  # not every system sets such a limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     wanted, cases, *rest = sys.argv[1:]
     names = list(SAMPLES) if wanted == "all" else wanted.split(",")
     sys.exit(min(1, sum(run(sample, int(cases), *map(int, rest)) for sample in names)))
