@@ -23,6 +23,8 @@ Condition = Literal[
     "truth",
     "map",
     "mapped",
+    "labels",
+    "filters",
 ]
 
 
@@ -46,6 +48,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "&File", "Ctrl+O", about="Open a file of vectors"),
     ActionSpec("sample", "Open the &sample", "&File"),
     ActionSpec("bfloat16", "Reopen as bfloat16", "&File", "", "uint16", "Read the uint16 values as bits of bfloat16"),
+    ActionSpec("labels", "Choose &labels…", "&File", "Ctrl+L", "data", "Read the labels of the rows from another file"),
+    ActionSpec("join", "&Join labels by a column…", "&File", "", "labels", "Choose what says which row a line is about"),
     ActionSpec("screenshot", "Save a &picture of the window…", "&File", "Ctrl+Shift+S"),
     ActionSpec("export_all", "Export all &vectors…", "&File", "", "data", "Write all vectors in another format"),
     ActionSpec("export_map", "Export the &map…", "&File", "", "map", "Write where each row is on the map"),
@@ -53,6 +57,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("undo", "&Undo", "&Edit", "Ctrl+Z", "undo", "Undo the last change of selection or view"),
     ActionSpec("redo", "&Redo", "&Edit", "Ctrl+Shift+Z; Ctrl+Y", "redo", "Redo what was undone"),
     ActionSpec("clear", "&Clear", "&Edit", "Esc", "data", "Give up the tool, then the selection, then the query"),
+    ActionSpec("find", "&Find…", "&Edit", "Ctrl+F", "data", "Find rows by what their fields hold"),
+    ActionSpec("filter", "Fi&lter…", "&Edit", "Ctrl+Shift+F", "data", "Show only rows with some values"),
+    ActionSpec("unfilter", "Clear all f&ilters", "&Edit", "", "filters", "Let all rows be shown"),
     ActionSpec("tool_pan", "&Pan", "&Select", "V", "data", "Drag to move the map", True),
     ActionSpec("tool_box", "&Box", "&Select", "B", "data", "Drag a box: Shift adds, Ctrl takes away", True),
     ActionSpec("tool_lasso", "&Lasso", "&Select", "L", "data", "Draw around points: Shift adds, Ctrl takes away", True),
@@ -68,6 +75,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("export_labels", "Export &labels…", "&Select", "Ctrl+Shift+E", "selection", "Write their rows and fields"),
     ActionSpec("export_vectors", "Export &vectors…", "&Select", "", "selection", "Write their vectors"),
     ActionSpec("export_coordinates", "Export c&oordinates…", "&Select", "", "mapped", "Write where they are on the map"),
+    ActionSpec("analogy", "Ana&logy…", "&Query", "A", "data", "Find what is nearest to a − b + c, three rows picked by label"),
+    ActionSpec("paste_vector", "Paste a &vector…", "&Query", "Ctrl+V", "data", "Find what is nearest to a vector given as text"),
+    ActionSpec("vector_file", "Vector from a f&ile…", "&Query", "", "data", "Find what is nearest to a vector of another file"),
     ActionSpec("back", "&Back", "&Query", "Alt+Left", "back", "The query before"),
     ActionSpec("forward", "&Forward", "&Query", "Alt+Right", "forward", "The query after"),
     ActionSpec("export_neighbours", "&Export the neighbours…", "&Query", "", "neighbours", "Write those that are listed"),

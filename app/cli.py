@@ -21,7 +21,10 @@ from core.errors import CompileUnavailable, UserError
 from core.export import save_npy
 from core.lab import LabRun
 from core.lab_records import record
+from core.labels import row_called
+from core.queries import FileQuery, Query, RowQuery, row_of
 from core.readers.sidecar import find_sidecar
+from core.table import Table
 from core.types import (
     METRICS,
     STORAGES,
@@ -35,6 +38,8 @@ from core.types import (
     Mode,
     NeighboursRequest,
     NeighboursResult,
+    OpenQueriesRequest,
+    OpenQueriesResult,
     Progress,
     ProjectRequest,
     ProjectResult,
@@ -90,7 +95,10 @@ def parse_window(arguments: Sequence[str]) -> WindowOptions:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one headless command; return its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "knn" and not (options.row or options.label or options.query):
+        parser.error("knn: what is asked about is missing: --row N, --label TEXT or --query FILE.npy")
     try:
         with Session(_compute(options)) as session:
             document, text = COMMANDS[options.command](session, options)
@@ -105,15 +113,18 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
     dataset = session.load(options)
     table = session.annotate(dataset)
     mode = session.mode(options.compile)
-    queries, lines = [], []
-    for row in options.row:
-        request = NeighboursRequest(dataset, row, options.k, options.metric, mode, use_kernel=options.kernel)
+    queries, lines, fewest = [], [], options.k
+    for query in _asked(session, options, table):
+        request = NeighboursRequest(dataset, query, options.k, options.metric, mode, use_kernel=options.kernel)
         found, mode = _neighbours(session, request)
+        fewest = min(fewest, len(found.ids))
+        row = row_of(query)
         labels = None if table is None else [table.label(i) for i in found.ids]
         queries.append(
             {
                 "row": row,
-                "label": None if table is None else table.label(row),
+                "label": None if table is None or row is None else table.label(row),
+                "query": query.name(_row_name),
                 "ids": found.ids.tolist(),
                 "distances": found.distances.tolist(),
                 "labels": labels,
@@ -124,13 +135,13 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
                 "way": found.way,
             }
         )
-        name = "" if table is None else f" {table.label(row)}"
+        name = "" if table is None or row is None else f" {table.label(row)}"
         first = ", first call" if found.timing.first else ""
-        lines.append(f"row {row}{name}: {found.timing.ms:.2f} ms {found.timing.mode}{first}, {found.exact}")
+        lines.append(f"{query.name(_row_name)}{name}: {found.timing.ms:.2f} ms {found.timing.mode}{first}, {found.exact}")
         for rank, (i, distance) in enumerate(zip(found.ids, found.distances, strict=True), 1):
             lines.append(f"  {rank:>4}  {distance:<10.6g}  {i:>10}" + ("" if table is None else f"  {table.label(i)}"))
-    if options.k > dataset.rows - 1:
-        print(f"kinscope: {dataset.name} has {dataset.rows:,} rows; k is cut to {len(found.ids)}.", file=sys.stderr)
+    if fewest < options.k:
+        print(f"kinscope: {dataset.name} has {dataset.rows:,} rows; k is cut to {fewest}.", file=sys.stderr)
     document = {
         "file": str(dataset.path),
         "metric": options.metric,
@@ -139,6 +150,24 @@ def _knn(session: Session, options: argparse.Namespace) -> Answer:
         "queries": queries,
     }
     return document, "\n".join(lines)
+
+
+def _asked(session: Session, options: argparse.Namespace, table: Table | None) -> list[Query]:
+    """The queries that the command line names: rows, labels, then the vectors of files."""
+    queries: list[Query] = [RowQuery(row) for row in options.row]
+    for text in options.label:
+        if table is None:
+            raise UserError(f"{options.file} has no labels beside it, so no row is called {text!r}; name one by --row.")
+        queries.append(RowQuery(row_called(table, text)))
+    for path in options.query:
+        opened = session.ask(OpenQueriesRequest(path))
+        assert isinstance(opened, OpenQueriesResult)
+        queries += [FileQuery(opened.dataset, row) for row in range(opened.dataset.rows)]
+    return queries
+
+
+def _row_name(row: int) -> str:
+    return f"row {row}"
 
 
 def _neighbours(session: Session, request: NeighboursRequest) -> tuple[NeighboursResult, Mode]:
@@ -307,7 +336,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (
         ("info", "tell what a file holds"),
-        ("knn", "list the exact nearest neighbours of rows"),
+        ("knn", "list the exact nearest neighbours of rows or of other vectors"),
         ("project", "write the leading components of all rows"),
         ("convert", "write the vectors and labels in another format"),
         ("recall", "compare our neighbours with the true ones in the file"),
@@ -322,7 +351,11 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("knn", "project"):
             command.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
         if name == "knn":
-            command.add_argument("--row", type=int, action="append", required=True, metavar="N", help="may be repeated")
+            about_row = "ask about this row; it and what follows may be repeated"
+            command.add_argument("--row", type=int, action="append", default=[], metavar="N", help=about_row)
+            command.add_argument("--label", action="append", default=[], metavar="TEXT", help="ask about the row of this label")
+            about_query = "ask about the vector, or each of the vectors, of another file"
+            command.add_argument("--query", type=Path, action="append", default=[], metavar="FILE.npy", help=about_query)
             command.add_argument("-k", type=_positive, default=10, metavar="K")
             command.add_argument("--metric", choices=METRICS, default="l2")
             about_kernels = "custom GPU kernels; where they are measured to be faster if left out"

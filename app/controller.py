@@ -10,12 +10,18 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
+from app.images import Images
+from app.models.chart import ChartModel
 from app.models.colouring import ColouringModel
 from app.models.dataset import DatasetModel
+from app.models.filters import FiltersModel
 from app.models.jobs import JobsModel
+from app.models.labels import LabelsModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
-from app.models.query import Mean, QueryModel
+from app.models.query import QueryModel
+from app.models.record import RecordModel
+from app.models.search import SearchModel
 from app.models.selection import SelectionModel
 from app.models.timings import TimingsModel
 from app.models.undo import UndoModel
@@ -25,7 +31,8 @@ from app.selector import Find, Selector
 from app.settings import Settings
 from core.choosing import How, combined
 from core.dataset import Dataset
-from core.errors import ChoiceNeeded, CompileUnavailable, UserError
+from core.errors import ChoiceNeeded, CompileUnavailable, JoinNeeded, UserError
+from core.queries import MeanQuery, Query, RowQuery
 from core.types import (
     AnnotateRequest,
     AnnotateResult,
@@ -46,6 +53,8 @@ from core.types import (
     Mode,
     NeighboursRequest,
     NeighboursResult,
+    OpenQueriesRequest,
+    OpenQueriesResult,
     Progress,
     ProjectRequest,
     ProjectResult,
@@ -66,7 +75,10 @@ FEWEST_PROJECTED = 3
 class Controller(QObject):
     device_known = Signal()
     mode_changed = Signal()
-    choice_needed = Signal(object, object)  # a LoadRequest and the arrays of its file: the user is to choose one
+    choice_needed = Signal(object, object)  # a request to open a file and its arrays: the user is to choose one
+    queries_opened = Signal(object)  # a Dataset whose rows can be queries
+    queries_refused = Signal(str)  # why such a file cannot be opened
+    join_needed = Signal(object, object)  # an AnnotateRequest and its JoinNeeded: the user is to choose a column
     settled = Signal()  # nothing is running or waiting any more
 
     def __init__(self, settings: Settings, notices: Notices, options: ComputeOptions) -> None:
@@ -75,14 +87,21 @@ class Controller(QObject):
         self.notices = notices
         self.dataset = DatasetModel()
         self.colouring = ColouringModel(self.dataset)
+        self.filters = FiltersModel(self.dataset)
         self.projection = ProjectionModel()
         self.query = QueryModel()
         self.selection = SelectionModel()
+        self.search = SearchModel(self.dataset)
         self.viewport = ViewportModel()
         self.undo = UndoModel(self.selection, self.viewport)
         self.selector = Selector(self.selection)
         self.neighbours = NeighboursModel()
+        self.neighbours.columns = settings.neighbour_columns
+        self.labels = LabelsModel(self.dataset)
+        self.record = RecordModel(self.query, self.neighbours)
+        self.images = Images()
         self.timings = TimingsModel()
+        self.chart = ChartModel(settings)
         self.jobs = JobsModel()
         self.device: DeviceInfo | None = None
         self.mode: Mode = "compiled"
@@ -95,6 +114,7 @@ class Controller(QObject):
         self._distances: DistancesRequest | None = None  # shown as colours, or on their way
         self._bridge = EngineBridge(options)
         self._bridge.answered.connect(self._on_event)
+        self.filters.applied.connect(lambda: self.colouring.filter(self.filters.passed))
         self.query.changed.connect(self._on_query_changed)
         for signal in (self.query.changed, self.neighbours.settings_changed, self.colouring.choice_changed):
             signal.connect(self._measure)
@@ -108,6 +128,10 @@ class Controller(QObject):
         self._bridge.engine.close()
         self.colouring.close()
         self.selector.close()
+        self.labels.close()
+        self.search.close()
+        self.filters.close()
+        self.images.close()
 
     @property
     def compile_problem(self) -> str | None:
@@ -122,9 +146,17 @@ class Controller(QObject):
         wanted = self.projection.settings
         self._submit(LoadRequest(path.absolute(), array, bfloat16, wanted.centre, wanted.unit_length))
 
-    def open_array(self, request: LoadRequest, array: str) -> None:
+    def open_array(self, request: LoadRequest | OpenQueriesRequest, array: str) -> None:
         """Open the chosen array of the file that `request` could not decide on."""
+        if isinstance(request, OpenQueriesRequest):
+            self.open_queries(request.path, array)
+            return
         self.open(request.path, array, request.bfloat16, self._select_after_load)
+
+    def annotate(self, path: Path, by: str | None = None) -> None:
+        """Read the labels in a file, joined by a column of it if one is named; those shown stay until these are known to fit."""
+        if self.dataset.dataset is not None:
+            self._submit(AnnotateRequest(self.dataset.dataset, path.absolute(), by))
 
     def reopen_as_bfloat16(self) -> None:
         if self.dataset.dataset is not None:
@@ -138,7 +170,16 @@ class Controller(QObject):
         if not 0 <= row < dataset.rows:
             self.notices.problem(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
             return
-        self.query.select(row)
+        self.query.select(RowQuery(row))
+
+    def ask(self, query: Query) -> None:
+        """Let anything be the query."""
+        if self.dataset.dataset is not None:
+            self.query.select(query)
+
+    def open_queries(self, path: Path, array: str | None = None) -> None:
+        """Open a file whose rows can be queries."""
+        self._submit(OpenQueriesRequest(path.absolute(), array))
 
     def click(self, row: int, how: How) -> None:
         """A point was clicked: it becomes the query, or joins or leaves the selection, which begins with the query."""
@@ -165,6 +206,12 @@ class Controller(QObject):
         if (result := self.neighbours.shown) is not None:
             self.selector.change(lambda: np.sort(result.ids), "replace")
 
+    def select_hits(self) -> None:
+        """Let the rows that the search has found be the selection, and search for nothing any more."""
+        hits = self.search.hits
+        self.selector.change(lambda: hits, "replace")
+        self.search.clear()
+
     def step_back(self) -> None:
         """Undo the last change of selection or view."""
         self.selector.forget()
@@ -187,7 +234,7 @@ class Controller(QObject):
     def ask_mean(self) -> None:
         """Let the mean of the selected rows be the query."""
         if len(self.selection):
-            self.query.select(Mean(self.selection.rows))
+            self.query.select(MeanQuery(self.selection.rows))
 
     def export(self, path: Path, what: ExportWhat, everything: bool = False) -> None:
         """Write the selected rows, or all of them, or the neighbours that are listed, to a file."""
@@ -202,6 +249,11 @@ class Controller(QObject):
         places = (self.projection.rows, self.projection.coords) if what == "coordinates" else None
         if rows is None or len(rows):
             self._submit(ExportRequest(dataset, rows, path, what, table, places))
+
+    def show_columns(self, names: tuple[str, ...]) -> None:
+        """Show these columns of the labels beside each neighbour, now and in later runs."""
+        self.settings.neighbour_columns = names
+        self.neighbours.show_columns(names)
 
     def set_following(self, on: bool) -> None:
         """Let the neighbours follow the cursor, or not."""
@@ -272,7 +324,7 @@ class Controller(QObject):
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
-        for key in ("load", "annotate", "project", "neighbours", "distances", "export", "recall", "live"):
+        for key in ("load", "annotate", "project", "neighbours", "distances", "queries", "export", "recall", "live"):
             self._bridge.engine.cancel(key)
 
     # What follows from it
@@ -285,6 +337,7 @@ class Controller(QObject):
 
     def _on_query_changed(self) -> None:
         self.stop_race()
+        self.neighbours.problem = ""
         if self.query.present is None:
             self._bridge.engine.cancel("neighbours")
             self.neighbours.clear()
@@ -299,16 +352,15 @@ class Controller(QObject):
         dataset, query = self.dataset.dataset, self.query.present
         if dataset is None or query is None:
             return None
-        row, mean_of = (None, query.rows) if isinstance(query, Mean) else (query, None)
         k, metric = self.neighbours.k, self.neighbours.metric
-        return NeighboursRequest(dataset, row, k, metric, mode, key=key, priority=priority, mean_of=mean_of)
+        return NeighboursRequest(dataset, query, k, metric, mode, key=key, priority=priority)
 
     def _ask_live(self) -> None:
         dataset, row = self.dataset.dataset, self._under_cursor
         if dataset is not None and row is not None:
             self._following = True
             k, metric = self.neighbours.k, self.neighbours.metric
-            self._submit(NeighboursRequest(dataset, row, k, metric, self.mode, key="live"))
+            self._submit(NeighboursRequest(dataset, RowQuery(row), k, metric, self.mode, key="live"))
 
     def _project(self) -> None:
         wanted, dataset = self.projection.settings, self.dataset.dataset
@@ -318,10 +370,10 @@ class Controller(QObject):
 
     def _measure(self) -> None:
         """Ask for the distances to the query, if these are what to colour by and not known already."""
-        dataset, row = self.dataset.dataset, self.query.row
+        dataset, query = self.dataset.dataset, self.query.present
         wanted = None
-        if self.colouring.by.kind == "distance" and dataset is not None and row is not None:
-            wanted = DistancesRequest(dataset, row, self.neighbours.metric)
+        if self.colouring.by.kind == "distance" and dataset is not None and query is not None:
+            wanted = DistancesRequest(dataset, query, self.neighbours.metric)
         if wanted == self._distances:
             return
         self._distances = wanted
@@ -370,15 +422,17 @@ class Controller(QObject):
         if self.jobs.idle:
             self.settled.emit()
 
-    def _take(self, request: Request, result: object) -> None:
+    def _take(self, request: Request, result: object) -> None:  # noqa: C901 - one case a result
         current: Dataset | None = self.dataset.dataset
         match result:
             case LoadResult():
                 self._on_loaded(result)
-            case AnnotateResult(dataset, table, problem) if dataset is current:
+            case AnnotateResult(dataset, table, problem, note) if dataset is current:
                 self.dataset.annotate(table)
                 if problem:
                     self.notices.problem(problem)
+                if note:
+                    self.notices.info(note)
             case ProjectResult(dataset=dataset) if dataset is current:
                 first = self.dataset.non_finite_rows is None
                 self.dataset.check(result.non_finite_rows)
@@ -389,6 +443,8 @@ class Controller(QObject):
                     self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
             case DistancesResult(dataset=dataset) if dataset is current:
                 self.colouring.measure(result)
+            case OpenQueriesResult(dataset):
+                self.queries_opened.emit(dataset)
             case ExportResult(paths=paths, what=what, count=count):
                 things = "rows" if what in ("labels", "coordinates") else what
                 self.notices.info(f"{count:,} {things} written to {' and '.join(map(str, paths))}.")
@@ -450,8 +506,10 @@ class Controller(QObject):
             self._without_compiler(str(error))
             self.notices.problem(str(error))
             self._again_uncompiled(request)
-        elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest):
+        elif isinstance(error, ChoiceNeeded) and isinstance(request, LoadRequest | OpenQueriesRequest):
             self.choice_needed.emit(request, error.choices)
+        elif isinstance(error, JoinNeeded) and error.columns and isinstance(request, AnnotateRequest):
+            self.join_needed.emit(request, error)
         elif isinstance(error, UserError):
             self.notices.problem(str(error))
         else:
@@ -460,6 +518,12 @@ class Controller(QObject):
             self.stop_race()
         if request.key == "live":
             self.set_following(False)
+        why = str(error) if isinstance(error, UserError) else "Something went wrong inside Kinscope."
+        if isinstance(request, OpenQueriesRequest):
+            several = f"{request.path.name} holds several arrays; choose one of them."
+            self.queries_refused.emit(several if isinstance(error, ChoiceNeeded) else why)
+        if not isinstance(error, CompileUnavailable):
+            self._not_answered(request, why)
         self._not_projected(request)
 
     def _not_projected(self, request: Request) -> None:
@@ -476,6 +540,17 @@ class Controller(QObject):
         if isinstance(request, ProjectRequest) and request.dataset is shown and not overtaken:
             self.notices.info("Cancelled: the map shows a sample of the rows. Change a projection setting to try again.")
         self._not_projected(request)
+        self._not_answered(request, "Cancelled.")
+        if isinstance(request, OpenQueriesRequest):
+            self.queries_refused.emit("Cancelled; choose a file again.")
+
+    def _not_answered(self, request: Request, why: str) -> None:
+        """A query without an answer, none being on its way, says so in place of the neighbours of the one before."""
+        if not isinstance(request, NeighboursRequest) or request.key != "neighbours" or request.query != self.query.present:
+            return
+        shown, overtaken = self.neighbours.result, any(other.key == "neighbours" for other in self._requests.values())
+        if not overtaken and (shown is None or shown.query != request.query):
+            self.neighbours.clear(why)
 
     def _not_measured(self, request: Request) -> None:
         """Distances that fail or are cancelled leave nothing to colour by."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import pyqtgraph as pg
-from PySide6.QtCore import QSettings, QStandardPaths, Qt, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QLoggingCategory, QSettings, QStandardPaths, Qt, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QFont, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -77,6 +77,7 @@ def make_application() -> QApplication:
     if isinstance(existing, QApplication):
         return existing
     qInstallMessageHandler(qt_message)
+    QLoggingCategory.setFilterRules("qt.gui.imageio*=false")  # broken pictures are the user's, and are shown to be so
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     application = QApplication([NAME])
     application.setApplicationName(NAME)

@@ -38,7 +38,8 @@ def style_sheet(theme: Theme) -> str:
     icons = ICONS.as_posix()
     return f"""
     * {{ outline: none; }}
-    QMainWindow, QDialog {{ background: {t.ground}; color: {t.text}; }}
+    QMainWindow {{ background: {t.ground}; color: {t.text}; }}
+    QDialog {{ background: {t.panel}; color: {t.text}; }}
     QMainWindow::separator {{ background: {t.ground}; width: 6px; height: 6px; }}
     QMainWindow::separator:hover {{ background: {t.line}; }}
     QWidget {{ color: {t.text}; }}
@@ -53,9 +54,9 @@ def style_sheet(theme: Theme) -> str:
     QToolButton::menu-indicator {{ image: none; width: 0px; }}
     QPushButton {{ background: {t.raised}; border: none; border-radius: 6px; padding: 6px 14px; }}
     QPushButton:focus, QToolButton:focus, QComboBox:focus, QSpinBox:focus {{ border: 1px solid {t.accent}; }}
-    QLineEdit, QListView, QTreeView {{ background: {t.raised}; color: {t.text}; selection-background-color: {t.line};
-        selection-color: {t.text}; }}
-    QLineEdit {{ border: 1px solid {t.line}; border-radius: 6px; padding: 4px 8px; }}
+    QLineEdit, QPlainTextEdit#pasted, QListView, QTreeView {{ background: {t.raised}; color: {t.text};
+        selection-background-color: {t.line}; selection-color: {t.text}; }}
+    QLineEdit, QPlainTextEdit#pasted {{ border: 1px solid {t.line}; border-radius: 6px; padding: 4px 8px; }}
     QSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; }}
     QComboBox, QSpinBox {{ background: {t.raised}; border: 1px solid {t.raised}; border-radius: 6px; padding: 4px 8px;
         min-height: 20px; selection-background-color: {t.accent}; }}
@@ -82,6 +83,7 @@ def style_sheet(theme: Theme) -> str:
     QStatusBar QLabel {{ color: {t.dim}; padding: 0 8px; }}
     QTableView, QListView, QTreeView {{ background: {t.panel}; border: none; selection-background-color: {t.raised};
         selection-color: {t.text}; gridline-color: {t.panel}; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QHeaderView {{ background: {t.panel}; }}
     QHeaderView::section {{ background: {t.panel}; color: {t.dim}; border: none; padding: 4px 6px; }}
     QScrollArea {{ background: {t.panel}; border: none; }}
@@ -94,6 +96,9 @@ def style_sheet(theme: Theme) -> str:
     QProgressBar {{ background: {t.raised}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }}
     QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
+    QListWidget#hits {{ background: transparent; }}
+    QListWidget#hits::item {{ padding: 4px 6px; border-radius: 4px; }}
+    QListWidget#hits::item:selected {{ background: {t.raised}; }}
     QLabel#title {{ font-weight: 600; }}
     QLabel#dim {{ color: {t.dim}; }}
     QLabel#query {{ color: {t.accent}; font-weight: 600; }}

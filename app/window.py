@@ -5,21 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, QUrl
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
     QCloseEvent,
+    QDesktopServices,
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
     QKeySequence,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDockWidget,
     QFileDialog,
+    QInputDialog,
     QLabel,
     QMainWindow,
     QMenu,
@@ -31,6 +34,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.actions import ACTIONS, Condition
+from app.asking import Asking
 from app.controller import FEWEST_PROJECTED, Controller
 from app.figures import size
 from app.models.neighbours import METRIC_NAMES
@@ -39,25 +43,35 @@ from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
 from app.views.array_chooser import ArrayChooser
 from app.views.export_dialog import ask_where
+from app.views.filter_bar import FilterBar
+from app.views.filters import FiltersView
 from app.views.legend import LegendView
 from app.views.map import MapView
 from app.views.map_box import TOOLS, Tool
 from app.views.neighbours import NeighboursView
 from app.views.notice_bar import NoticeBar
 from app.views.projection import ProjectionView
+from app.views.record import RecordView
+from app.views.search import SearchView
 from app.views.selected import SelectedView
 from app.views.selection_bar import SelectionBar
 from app.views.switch import CompileSwitch
 from app.views.tabs import Tabs
 from app.views.timings import TimingsView
 from core.choosing import How
-from core.errors import ArrayChoice
+from core.errors import ArrayChoice, JoinNeeded
 from core.readers import SUFFIXES
-from core.types import ExportWhat, LoadRequest
+from core.readers.sidecar import SUFFIXES as LABEL_SUFFIXES
+from core.types import AnnotateRequest, ExportWhat, LoadRequest, OpenQueriesRequest
 from resources import SAMPLE
 
-DOCKS_VERSION = 1
+DOCKS_VERSION = 2
 MAX_K = 1000
+# What the timings take of a window's height, in pixels, unless the user has changed it: in a small window less.
+TIMINGS_HEIGHT = (170, 210)
+TIMINGS_SHARE = 0.25
+# How labels are joined if not by a column.
+IN_ORDER = "line by line, in the order of the rows"
 
 
 class Window(QMainWindow):
@@ -70,16 +84,22 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         c = controller
-        self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.viewport)
+        self.map = MapView(c.dataset, c.colouring, c.projection, c.query, c.neighbours, c.selection, c.search, c.viewport)
         self.projection = ProjectionView(c.projection)
         self.legend = LegendView(c.dataset, c.colouring)
-        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours)
+        self.filters = FiltersView(c.dataset, c.filters)
+        self.values = Tabs([("Colour by", self.legend), ("Filters", self.filters)])
+        self.filter_bar = FilterBar(self.map, c.filters)
+        self.neighbours = NeighboursView(c.dataset, c.query, c.neighbours, c.filters, c.images)
         self.selected = SelectedView(c.dataset, c.selection)
-        self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected)])
+        self.record = RecordView(c.dataset, c.record, c.images)
+        self.search = SearchView(c.dataset, c.search)
+        self.tabs = Tabs([("Neighbours", self.neighbours), ("Selected", self.selected), ("Search", self.search)])
         self.selection_bar = SelectionBar(self.map, c.dataset, c.projection, c.selection)
-        self.timings = TimingsView(c.timings)
+        self.timings = TimingsView(c.timings, c.chart)
         self.activity = ActivityView(c.jobs)
         self.notice = NoticeBar(self.map)
+        self.asking = Asking(self, self.map, c)
         self.compile_switch = CompileSwitch()
         self.metric_box, self.k_box = QComboBox(), QSpinBox()
         self._file, self._device = QLabel(), QLabel("Starting the compute thread…")
@@ -112,13 +132,21 @@ class Window(QMainWindow):
             "open": self._open_dialog,
             "sample": lambda: c.open(SAMPLE),
             "bfloat16": c.reopen_as_bfloat16,
+            "labels": self._labels_dialog,
+            "join": self._join_dialog,
             "screenshot": self._picture_dialog,
             "quit": self.close,
+            "analogy": self.asking.ask_analogy,
+            "paste_vector": self.asking.ask_pasted,
+            "vector_file": self.asking.ask_file,
             "back": c.query.back,
             "forward": c.query.forward,
             "undo": c.step_back,
             "redo": c.step_again,
             "clear": self._clear,
+            "find": self._find,
+            "filter": self._filter,
+            "unfilter": c.filters.clear,
             "tool_pan": lambda: self._choose_tool("pan"),
             "tool_box": lambda: self._choose_tool("box"),
             "tool_lasso": lambda: self._choose_tool("lasso"),
@@ -161,15 +189,17 @@ class Window(QMainWindow):
         bottom = Qt.DockWidgetArea.BottomDockWidgetArea
         self._docks = [
             self._dock("Projection", self.projection, left),
-            self._dock("Colour by", self.legend, left),
+            self._dock("Colour by", self.values, left, "Values"),
             self._dock("Neighbours", self.tabs, right, "Points"),
             self._dock("Timings", self.timings, bottom),
+            self._dock("Record", self.record, right),
         ]
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
         self.setCorner(Qt.Corner.BottomRightCorner, bottom)
         self.resizeDocks(self._docks[:2], [250, 250], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [340], Qt.Orientation.Horizontal)
-        self.resizeDocks([self._docks[3]], [210], Qt.Orientation.Vertical)
+        self.resizeDocks([self._docks[3]], [TIMINGS_HEIGHT[1]], Qt.Orientation.Vertical)
+        self.resizeDocks([self._docks[2], self._docks[4]], [460, 340], Qt.Orientation.Vertical)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, title: str | None = None) -> QDockWidget:
         dock = QDockWidget(title or name, self)
@@ -246,11 +276,21 @@ class Window(QMainWindow):
         c.notices.attach(self.notice.show_notice)
         c.device_known.connect(self._update_state)
         c.mode_changed.connect(self._update_state)
+        # Queued: a question waits for an answer in an event loop of its own, after the job has ended.
         c.choice_needed.connect(self._choose_array)
+        c.join_needed.connect(self._choose_join, Qt.ConnectionType.QueuedConnection)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
-        signals = [c.dataset.opened, c.dataset.checked, c.query.changed, c.jobs.changed, c.selection.changed, c.undo.changed]
-        signals += [c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
+        signals = [
+            c.dataset.opened,
+            c.dataset.annotated,
+            c.dataset.checked,
+            c.query.changed,
+            c.jobs.changed,
+            c.selection.changed,
+            c.undo.changed,
+        ]
+        signals += [c.filters.changed, c.projection.changed, c.neighbours.changed, c.neighbours.settings_changed]
         for signal in signals:
             signal.connect(self._update_state)
         self.map.picked.connect(c.click)
@@ -258,7 +298,14 @@ class Window(QMainWindow):
         self.map.enclosed.connect(lambda area, how: c.change_selection(area.rows, how))
         self.map.pointed_at.connect(c.follow)
         self.selected.picked.connect(c.select)
+        self.map.pointed_at.connect(c.record.point_at)
+        self.record.open_wanted.connect(self._open_elsewhere)
+        self.search.wanted.connect(c.search.look_for)
+        self.search.picked.connect(c.select)
+        self.search.select_wanted.connect(c.select_hits)
         self.neighbours.picked.connect(c.select)
+        self.neighbours.table.offer("Open all as a selection", self._actions["select_neighbours"])
+        self.neighbours.table.columns_wanted.connect(c.show_columns)
         self.neighbours.back.connect(c.query.back)
         self.neighbours.forward.connect(c.query.forward)
         self.projection.axes_wanted.connect(lambda x, y: c.set_projection(axes=(x, y)))
@@ -270,8 +317,16 @@ class Window(QMainWindow):
         self.legend.show_all_wanted.connect(c.colouring.show_all)
         self.legend.bar.range_wanted.connect(c.colouring.set_range)
         self.legend.bar.reset_wanted.connect(c.colouring.reset_range)
+        self.filters.add_wanted.connect(c.filters.add)
+        self.filters.filter_wanted.connect(c.filters.set)
+        self.filters.remove_wanted.connect(c.filters.remove)
+        self.filters.clear_wanted.connect(c.filters.clear)
+        self.filter_bar.widen_wanted.connect(c.filters.widen)
+        self.filter_bar.clear_wanted.connect(c.filters.clear)
         self.timings.race_wanted.connect(c.race)
         self.timings.stop_wanted.connect(c.stop_race)
+        self.timings.controls.look_wanted.connect(c.chart.choose)
+        self.timings.controls.pause_wanted.connect(c.timings.pause)
         self.activity.cancel_wanted.connect(c.cancel)
         self.compile_switch.clicked.connect(c.set_compiled)
         self.metric_box.activated.connect(lambda i: c.set_metric(self.metric_box.itemData(i)))
@@ -321,6 +376,8 @@ class Window(QMainWindow):
             "compiler": problem is None,
             "truth": dataset is not None and dataset.truth is not None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
+            "labels": c.dataset.table is not None,
+            "filters": bool(c.filters.filters),
         }
         for spec in ACTIONS:
             self._actions[spec.id].setEnabled(states[spec.enabled])
@@ -338,13 +395,30 @@ class Window(QMainWindow):
         if (area := self.map.area()) is not None:
             self._controller.change_selection(area.rows, how)
 
+    def _find(self) -> None:
+        self._bring(self.tabs, self.search)
+        self.search.look()
+
+    def _filter(self) -> None:
+        self._bring(self.values, self.filters)
+        self.filters.choice.setFocus()
+
+    def _bring(self, tabs: Tabs, view: QWidget) -> None:
+        """Show a view that shares a dock with others."""
+        dock = next(dock for dock in self._docks if dock.widget() is tabs)
+        dock.show()
+        dock.raise_()
+        tabs.show_view(view)
+
     def _clear(self) -> None:
-        """One thing a key press: what is being drawn, the tool, the selection, the query."""
+        """One thing a key press: what is being drawn, the tool, the search, the selection, the query."""
         c = self._controller
         if self.map.give_up():
             return
         if self.map.tool != "pan":
             self._choose_tool("pan")
+        elif c.search.search is not None:
+            c.search.clear()
         elif len(c.selection):
             c.clear_selection()
         else:
@@ -364,8 +438,12 @@ class Window(QMainWindow):
             self.map,
             self.projection,
             self.legend,
+            self.filters,
+            self.values,
+            self.filter_bar,
             self.neighbours,
             self.tabs,
+            self.record,
             self.selection_bar,
             self.timings,
             self.notice,
@@ -394,6 +472,28 @@ class Window(QMainWindow):
         if name:
             self._controller.open(Path(name))
 
+    def _labels_dialog(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in LABEL_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Choose labels", "", f"Labels ({patterns});;All files (*)")
+        if name:
+            self._controller.annotate(Path(name))
+
+    def _join_dialog(self) -> None:
+        """Ask which column of the labels says which row a line is about."""
+        table = self._controller.dataset.table
+        if table is None:
+            return
+        choices = [IN_ORDER, *(column.name for column in table.columns)]
+        text, chosen = QInputDialog.getItem(self, "Join labels", f"{Path(table.source).name} is joined", choices, 0, False)
+        if chosen:
+            self._controller.annotate(Path(table.source), None if text == IN_ORDER else text)
+
+    def _choose_join(self, request: AnnotateRequest, problem: JoinNeeded) -> None:
+        about = f"{problem}\nWhich column does?"
+        text, chosen = QInputDialog.getItem(self, "Join labels", about, problem.columns, 0, False)
+        if chosen and request.path is not None:
+            self._controller.annotate(request.path, text)
+
     def _picture_dialog(self) -> None:
         dialog = QFileDialog(self, "Save a picture", "kinscope.png", "PNG (*.png)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -413,15 +513,28 @@ class Window(QMainWindow):
         else:
             self._recent.addAction("No file opened yet").setEnabled(False)
 
-    def _choose_array(self, request: LoadRequest, choices: tuple[ArrayChoice, ...]) -> None:
+    def _choose_array(self, request: LoadRequest | OpenQueriesRequest, choices: tuple[ArrayChoice, ...]) -> None:
         dialog = ArrayChooser(self, request.path.name, choices)
         dialog.picked.connect(lambda name: self._controller.open_array(request, name))
         dialog.open()
+
+    def _open_elsewhere(self, url: QUrl) -> None:
+        """Show a page in the browser, or play a file in the system's player."""
+        name = url.toLocalFile() or url.toString()
+        if not QDesktopServices.openUrl(url):
+            self._controller.notices.problem(f"{name} cannot be opened: there is no program for it, or no such file.")
 
     def _show_opening(self) -> None:
         activity = self._controller.jobs.activity
         opening = activity is not None and activity.key == "load"
         self.map.tell("Opening…" if opening else None)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous() and self._controller.settings.docks is None:
+            low, high = TIMINGS_HEIGHT
+            height = min(max(low, int(TIMINGS_SHARE * self.height())), high)
+            self.resizeDocks([self._docks[3]], [height], Qt.Orientation.Vertical)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

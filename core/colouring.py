@@ -18,6 +18,8 @@ Numbers = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 # drawn with the codes of the next. The last code is that of rows without a value.
 TABLE = 1024
 MISSING = TABLE - 1
+# The code of rows that filters leave out: it is never shown.
+FILTERED = TABLE - 2
 # Categories that have a colour of their own; the others share grey.
 COLOURED = 40
 # Steps of a range of numbers.
@@ -65,7 +67,7 @@ def one_code(rows: int) -> Coded:
 def category_codes(codes: NDArray[np.integer[Any]], categories: tuple[str, ...]) -> Coded:
     """Codes of categories in their order, the empty one left out: it is missing."""
     filled = [bool(name.strip()) for name in categories]
-    if sum(filled) >= MISSING:
+    if sum(filled) >= FILTERED:
         raise ValueError(f"{len(categories)} categories are more than there are codes")
     table = np.where(filled, np.cumsum(filled) - 1, MISSING).astype(np.uint16)
     return _counted(np.take(table, codes))
@@ -99,6 +101,22 @@ def survey(values: Numbers) -> Spread:
         steps = _steps(part[~np.isnan(part)], first, last, BINS)
         bins += np.bincount(steps.astype(np.int64), minlength=BINS)
     return Spread(low, high, first, last, smallest, largest, bins, whole)
+
+
+def bins_of(values: Numbers, spread: Spread) -> NDArray[np.uint8]:
+    """Which of the BINS of `spread` each value lies in (n,), as they are counted there; BINS where there is none."""
+    bins = np.empty(len(values), np.uint8)
+    for start in range(0, len(values), CHUNK):
+        part = values[start : start + CHUNK]
+        missing = np.isnan(part)
+        steps = _steps(np.where(missing, spread.first, part), spread.first, spread.last, BINS)
+        bins[start : start + CHUNK] = np.where(missing, BINS, steps)
+    return bins
+
+
+def without(coded: Coded, passed: NDArray[np.bool_]) -> Coded:
+    """The same with the code FILTERED for rows that do not pass."""
+    return _counted(np.where(passed, coded.codes, np.uint16(FILTERED)))
 
 
 def range_codes(values: Numbers, low: float, high: float) -> Coded:

@@ -28,8 +28,7 @@ class Texts:
     `written` where they come from a text file, in which numbers are spelt too.
     """
 
-    def __init__(self, name: str, written: bool, as_text: bool = False) -> None:
-        self.name = name
+    def __init__(self, written: bool, as_text: bool = False) -> None:
         self._written = written
         self._kind: Kind | None = "text" if as_text else None
         self._blocks: list[Any] = []
@@ -46,22 +45,27 @@ class Texts:
         taken = self._taken(pa.array([text]))
         self._blocks.insert(0, taken)
 
-    def finish(self) -> Column:
-        """The column; no block may follow. Raises Refuted."""
+    def drop_last(self) -> None:
+        """Forget the last text."""
+        if self._blocks:
+            self._blocks[-1] = self._blocks[-1].slice(0, len(self._blocks[-1]) - 1)
+
+    def finish(self, name: str) -> Column:
+        """The column; no block may follow."""
         if self._kind == "boolean" or self._kind == "number":
-            return plain_column(self.name, pa.chunked_array(self._blocks))
+            return plain_column(name, pa.chunked_array(self._blocks))
         if self._kind == "date":
             mixed = len({block.type for block in self._blocks}) > 1
             blocks = [block.cast(pa.timestamp("us")) for block in self._blocks] if mixed else self._blocks
-            return Column(self.name, "date", pa.chunked_array(blocks))
+            return Column(name, "date", pa.chunked_array(blocks))
         if self._kind in ("url", "image", "audio"):
-            return Column(self.name, self._kind, pa.chunked_array(self._plain()))
+            return Column(name, self._kind, pa.chunked_array(self._plain()))
         rows = sum(map(len, self._blocks))
         if rows and self._different is not None and 2 * len(self._different) <= rows:
             encoded = pa.chunked_array(self._blocks).unify_dictionaries().combine_chunks()
             groups = most_frequent_first(encoded)
-            return Column(self.name, "category", pa.chunked_array([groups]), groups)
-        return Column(self.name, "text", pa.chunked_array(self._plain() or [pa.array([], pa.string())]))
+            return Column(name, "category", pa.chunked_array([groups]), groups)
+        return Column(name, "text", pa.chunked_array(self._plain() or [pa.array([], pa.string())]))
 
     def _taken(self, texts: Any) -> Any:
         """What is kept of a block."""
@@ -102,19 +106,21 @@ class Texts:
 
 def make_column(name: str, texts: Iterable[str]) -> Column:
     """A column from texts as a file would hold them: numbers where every filled value is one, categories where values repeat."""
-    written = pa.chunked_array([pa.array(texts, pa.string())])
+    return column_of_texts(name, pa.chunked_array([pa.array(texts, pa.string())]), written=True)
+
+
+def column_of_texts(name: str, data: Any, written: bool) -> Column:
+    """A column from a chunked array of strings."""
     try:
-        return column_of_texts(name, written, written=True)
+        return _gathered(data, Texts(written)).finish(name)
     except Refuted:
-        return column_of_texts(name, written, written=True, as_text=True)
+        return _gathered(data, Texts(written, as_text=True)).finish(name)
 
 
-def column_of_texts(name: str, data: Any, written: bool, as_text: bool = False) -> Column:
-    """A column from a chunked array of strings. Raises Refuted."""
-    gathered = Texts(name, written, as_text)
+def _gathered(data: Any, texts: Texts) -> Texts:
     for chunk in data.chunks:
-        gathered.add(chunk)
-    return gathered.finish()
+        texts.add(chunk)
+    return texts
 
 
 def plain_column(name: str, data: Any) -> Column:

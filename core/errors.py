@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 # The arrays that a sentence lists at most.
 MAX_LISTED = 12
+MAX_REASON = 200
 
 
 class UserError(Exception):
@@ -46,3 +47,18 @@ class ChoiceNeeded(UserError):
         listed = ", ".join(map(str, choices[:MAX_LISTED])) + (" and more" if len(choices) > MAX_LISTED else "")
         super().__init__(f"{path} holds {len(choices)} arrays: {listed}. Name the one to open (--array NAME).")
         self.choices = choices
+
+
+class JoinNeeded(UserError):
+    """Labels have more or fewer lines than there are rows; `columns` names those that could say which row a line is about."""
+
+    def __init__(self, message: str, columns: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.columns = columns
+
+
+def reason(error: Exception) -> str:
+    """What an exception of the system or a library says, in one short line: it may quote a file, control characters and all."""
+    said = getattr(error, "strerror", None) or str(error)
+    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    return line[:MAX_REASON].rstrip(". ")

@@ -23,9 +23,11 @@ _CODE = r"^[+-]?0\d|_"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
 _WHOLE = r"^[+-]?\d+$"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$", re.DOTALL)
-_URL = re.compile(r"https?://\S+$", re.IGNORECASE)
-_IMAGE = re.compile(r".+\.(png|jpe?g|gif|bmp|webp|svg|ico|ppm|tiff?)$", re.IGNORECASE)
-_AUDIO = re.compile(r".+\.(wav|mp3|flac|ogg|oga|opus|m4a|aac)$", re.IGNORECASE)
+FLAVOURS: dict[Kind, re.Pattern[str]] = {
+    "url": re.compile(r"https?://\S+", re.IGNORECASE),
+    "image": re.compile(r".+\.(png|jpe?g|gif|bmp|webp|svg|ico|ppm|tiff?)", re.IGNORECASE),
+    "audio": re.compile(r".+\.(wav|mp3|flac|ogg|oga|opus|m4a|aac)", re.IGNORECASE),
+}
 
 Strings = Any  # pa.Array of string or large_string; Arrow has no types for a checker
 Numbers = Any  # pa.Array of float64
@@ -48,10 +50,12 @@ def guess(texts: Strings, written: bool) -> Kind | None:
     words = sample.to_pylist()
     if all(_DATE.match(word.strip()) for word in words) and dates(sample) is not None:
         return "date"
-    for kind, pattern in (("url", _URL), ("image", _IMAGE), ("audio", _AUDIO)):
-        if all(pattern.fullmatch(word.strip()) for word in words):
-            return kind  # type: ignore[return-value]
-    return "text"
+    return next((kind for kind, pattern in FLAVOURS.items() if all(pattern.fullmatch(word.strip()) for word in words)), "text")
+
+
+def flavour(text: str) -> Kind | None:
+    """Whether one text is an address on the web or the name of a file of a picture or of sound."""
+    return next((kind for kind, pattern in FLAVOURS.items() if pattern.fullmatch(text.strip())), None)
 
 
 def numbers(texts: Strings) -> Numbers | None:

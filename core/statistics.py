@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESAMPLES = 2000
 MIN_SAMPLES = 5  # of each kind, before a ratio is told
@@ -27,6 +28,15 @@ class Ratio:
 
 def median(values: Sequence[float]) -> float:
     return float(np.median(values))
+
+
+def running_medians(values: Sequence[float], window: int) -> NDArray[np.float64]:
+    """The median of each value (n,) and those before it, `window` at most."""
+    every = np.asarray(values, np.float64)
+    beginning = [np.median(every[: i + 1]) for i in range(min(window - 1, len(every)))]
+    if len(every) < window:
+        return np.array(beginning, np.float64)
+    return np.concatenate([beginning, np.median(np.lib.stride_tricks.sliding_window_view(every, window), axis=1)])
 
 
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float], seed: int = 0) -> Ratio | None:

@@ -72,6 +72,26 @@ class Column:
         alone = int(np.count_nonzero(np.bincount(codes) == 1))
         return 2 * alone <= len(self.categories) and max(map(len, self.categories)) <= MAX_CATEGORY_NAME
 
+    def some(self, rows: slice | NDArray[np.int64]) -> Any:
+        """The values (chunked) of a run of rows, or of sorted ones.
+
+        Arrow's own `take` would join all chunks of strings first, however few rows are wanted.
+        """
+        if isinstance(rows, slice):
+            return self.data.slice(rows.start, rows.stop - rows.start)
+        starts = self._starts
+        ends = np.searchsorted(rows, starts)
+        parts = [
+            self.data.chunk(i).take(pa.array(rows[ends[i] : ends[i + 1]] - starts[i]))
+            for i in np.flatnonzero(np.diff(ends)).tolist()
+        ]
+        return pa.chunked_array(parts, self.data.type)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """The row that each chunk begins with, and the number of rows."""
+        return np.cumsum([0, *(len(chunk) for chunk in self.data.chunks)])
+
     def text(self, row: int) -> str:
         value = self.data[row]
         # Arrow spells dates that Python's calendar has no room for, too.
@@ -93,7 +113,7 @@ class Table:
         others = (c for c in self.columns if not c.is_number)
         return next(words, None) or next(others, None) or self.columns[0]
 
-    @property
+    @cached_property
     def colour_column(self) -> Column | None:
         """What the map is coloured by at first: of the columns whose values are short and mostly shared, the one with most.
 
@@ -109,9 +129,6 @@ class Table:
 
     def label(self, row: int) -> str:
         return self.label_column.text(row)
-
-    def record(self, row: int) -> list[tuple[str, str]]:
-        return [(c.name, c.text(row)) for c in self.columns]
 
 
 def value_text(value: object) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset import Dataset
 from core.lab import LabRun, WorkloadInfo
+from core.linear_map import LinearMap
+from core.queries import Query, row_of
 from core.statistics import Ratio
 from core.table import Table
 
@@ -42,6 +44,8 @@ class Timing:
     traces: int  # how many functions this call traced; 0 when all were compiled before
     bytes_read: int  # bytes of vectors the computation had to read
     stages: tuple[tuple[str, float], ...] = ()  # (name, ms), in order
+    reasons: tuple[str, ...] = ()  # why this was a first call, a phrase each
+    memory_bytes: int = 0  # peak of what MLX held meanwhile, vectors included
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,11 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnnotateRequest:
-    """Read the labels beside the file or in it, or those in `path`."""
+    """Read the labels beside the file or in it, or those in `path`, line by line or joined by the column `by`."""
 
     dataset: Dataset
     path: Path | None = None
+    by: str | None = None
     key: str = "annotate"
     priority: int = 2
 
@@ -120,28 +125,37 @@ class InspectRequest:
 
 @dataclass(frozen=True, slots=True)
 class NeighboursRequest:
-    """The k nearest rows of one row, that row itself left out; or of the mean of several, none of them left out."""
+    """The k nearest rows of a query, its own rows left out."""
 
     dataset: Dataset
-    row: int | None  # None: `mean_of` is asked about
+    query: Query
     k: int
     metric: Metric
     mode: Mode = "compiled"
     use_kernel: bool | None = None  # custom kernels: None takes them where they are measured to be faster
     key: str = "neighbours"
     priority: int = 0
-    mean_of: Ids | None = None  # (m,)
 
 
 @dataclass(frozen=True, slots=True)
 class DistancesRequest:
-    """The distance of every row to one row, to colour by."""
+    """The distance of every row to a query, to colour by."""
 
     dataset: Dataset
-    row: int
+    query: Query
     metric: Metric
     key: str = "distances"
     priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQueriesRequest:
+    """Open a file whose rows are to be queries; one vector alone is a file of one row."""
+
+    path: Path
+    array: str | None = None
+    key: str = "queries"
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +225,7 @@ Request = (
     | ProjectRequest
     | NeighboursRequest
     | DistancesRequest
+    | OpenQueriesRequest
     | ExportRequest
     | RecallRequest
     | BenchRequest
@@ -248,6 +263,7 @@ class AnnotateResult:
     dataset: Dataset
     table: Table | None
     problem: str | None  # a sentence, when labels were found but cannot be used
+    note: str | None = None  # a sentence, when lines and rows are not one to one
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +284,13 @@ class ProjectResult:
     method: str  # how the components were found, in words
     timing: Timing
     rows: Ids | None = None  # (m,) the only rows that were mapped, sorted; None: all
+    map: LinearMap | None = None  # where other vectors lie
 
 
 @dataclass(frozen=True, slots=True)
 class NeighboursResult:
     dataset: Dataset
-    row: int | None  # None: the neighbours of the mean of `mean_of`
+    query: Query
     metric: Metric
     ids: Ids  # (k,), nearest first
     distances: NDArray[np.float64]  # (k,): l2 and cosine distance, or the inner product itself
@@ -281,15 +298,25 @@ class NeighboursResult:
     asked_k: int  # what was asked for; len(ids) is smaller where the set has fewer rows
     timing: Timing = field(repr=False)
     way: Way = "plain"  # MLX's own operations, or custom kernels after its product, or fused with it
-    mean_of: Ids | None = None
+    vector: NDArray[np.floating[Any]] | None = field(default=None, repr=False)  # (d,) what the query stands for
+
+    @property
+    def row(self) -> int | None:
+        """The row whose neighbours these are; None if the query is no row."""
+        return row_of(self.query)
 
 
 @dataclass(frozen=True, slots=True)
 class DistancesResult:
     dataset: Dataset
-    row: int
+    query: Query
     metric: Metric
     distances: Floats  # (n,): distances, or the inner products themselves; NaN in rows that hold NaN or infinity
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQueriesResult:
+    dataset: Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +395,7 @@ Result = (
     | BenchResult
     | LabTable
     | LabRun
+    | OpenQueriesResult
 )
 
 

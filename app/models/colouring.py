@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from app.figures import figure
@@ -14,6 +15,7 @@ from app.worker import NewestWorker
 from core.colouring import (
     BANDS,
     COLOURED,
+    FILTERED,
     MISSING,
     Coded,
     Kind,
@@ -24,6 +26,7 @@ from core.colouring import (
     one_code,
     range_codes,
     survey,
+    without,
 )
 from core.table import Column
 from core.types import DistancesResult, Metric
@@ -65,6 +68,12 @@ class Colouring:
     spread: Spread | None = None  # of numbers and the order of rows
     range: tuple[float, float] = (0.0, 1.0)  # that their colours run over
     distances: DistancesResult | None = None
+    whole: Coded | None = None  # the codes as they are without filters, where there are any
+
+    @property
+    def filtered(self) -> int:
+        """Rows that filters leave out."""
+        return int(self.coded.counts[FILTERED])
 
     @property
     def rows(self) -> int:
@@ -98,6 +107,7 @@ class ColouringModel(QObject):
         self._dataset = dataset
         self._range: tuple[float, float] | None = None  # chosen by the user
         self._distances: DistancesResult | None = None
+        self._passed: NDArray[np.bool_] | None = None  # the rows that filters leave; None: all
         self._awaited: int | None = None  # the worker's task whose result is wanted
         self._worker = NewestWorker("kinscope-colours")
         self._worker.done.connect(self._on_done)
@@ -114,7 +124,12 @@ class ColouringModel(QObject):
 
     @property
     def shown_rows(self) -> int:
-        return self.shown.rows - sum(int(self.shown.coded.counts[code]) for code in self.hidden)
+        return self.shown.rows - sum(int(self.shown.coded.counts[code]) for code in self.unseen)
+
+    @property
+    def unseen(self) -> frozenset[int]:
+        """The codes that the map does not show."""
+        return self.hidden | {FILTERED} if self.shown.filtered else self.hidden
 
     @property
     def choices(self) -> list[ColourBy]:
@@ -157,6 +172,17 @@ class ColouringModel(QObject):
             self._distances = distances
             self._colour()
 
+    def filter(self, passed: NDArray[np.bool_] | None) -> None:
+        """Leave out the rows that do not pass (n,); None: all do."""
+        if passed is self._passed:
+            return
+        self._passed = passed
+        if self.busy:
+            self._colour()
+        else:
+            shown = self.shown
+            self._awaited = self._worker.run(lambda: _filtered(shown, passed))
+
     # What is hidden
 
     def toggle(self, codes: tuple[int, ...]) -> None:
@@ -180,6 +206,7 @@ class ColouringModel(QObject):
 
     def _on_opened(self) -> None:
         """Distances and the order of rows are there for any data set; columns are not."""
+        self._passed = None
         by = ColourBy() if self.by.column is not None else self.by
         self.by, self._range, self._distances, self.hidden = by, None, None, frozenset()
         # The map still shows the points of the data set before, and asks for these codes with the new ones.
@@ -189,7 +216,11 @@ class ColouringModel(QObject):
         self.choice_changed.emit()
 
     def _on_annotated(self) -> None:
-        table = self._dataset.table
+        """Colour by what a table offers first; labels chosen in place of others, by their column of the same name."""
+        table, before = self._dataset.table, self.by.column
+        if before is not None:
+            alike = (by for by in self.choices if by.column and (by.kind, by.column.name) == (self.by.kind, before.name))
+            self.choose(next(alike, ColourBy()))
         if self.by.kind == "one" and table is not None and (column := table.colour_column) is not None:
             self.choose(ColourBy("category", column))
         else:
@@ -207,8 +238,11 @@ class ColouringModel(QObject):
 
     def _begin(self) -> int | None:
         """Have the colours worked out; None where that is no work."""
-        task = self._task()
-        return None if task is None else self._worker.run(task)
+        task, passed = self._task(), self._passed
+        if task is None and passed is None:
+            return None
+        make = task or self._one
+        return self._worker.run(lambda: _filtered(make(), passed))
 
     def _task(self) -> Callable[[], Colouring] | None:
         by, distances, column, wanted = self.by, self._distances, self.by.column, self._range
@@ -234,6 +268,16 @@ class ColouringModel(QObject):
         if result is not None:
             self.shown = result
         self.changed.emit()
+
+
+def _filtered(colouring: Colouring, passed: NDArray[np.bool_] | None) -> Colouring:
+    """The same with those rows left out that do not pass, and the entries counted anew."""
+    whole = colouring.whole or colouring.coded
+    if passed is not None and len(passed) != len(whole.codes):  # of another data set
+        return colouring
+    coded = whole if passed is None else without(whole, passed)
+    entries = tuple(replace(entry, count=int(coded.counts[list(entry.codes)].sum())) for entry in colouring.entries)
+    return replace(colouring, coded=coded, entries=entries, whole=None if passed is None else whole)
 
 
 def _by_category(by: ColourBy, column: Column) -> Colouring:

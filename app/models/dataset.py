@@ -34,6 +34,3 @@ class DatasetModel(QObject):
 
     def label(self, row: int) -> str:
         return f"row {row:,}" if self.table is None else self.table.label(row) or f"row {row:,}"
-
-    def record(self, row: int) -> list[tuple[str, str]]:
-        return [] if self.table is None else self.table.record(row)

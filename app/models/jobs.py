@@ -15,6 +15,7 @@ NAMES = {
     "race": "Racing",
     "recall": "Checking recall",
     "distances": "Measuring distances",
+    "queries": "Looking into the file",
 }
 
 

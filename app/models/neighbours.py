@@ -20,13 +20,16 @@ class NeighboursModel(QObject):
     settings_changed = Signal()
     live_changed = Signal()  # other neighbours follow the cursor, or none do any more
     walked = Signal()  # another one is the present one
+    columns_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.result: NeighboursResult | None = None  # of the query
+        self.problem = ""  # why there are none
         self.live: NeighboursResult | None = None  # of the point under the cursor
         self.follows = False  # whether they follow the cursor
         self.rank: int | None = None  # the present one of those of the query, by the keyboard
+        self.columns: tuple[str, ...] = ()  # of the labels, shown beside each neighbour where there are such
         self.metric: Metric = "cosine"
         self.k = 10
 
@@ -55,7 +58,7 @@ class NeighboursModel(QObject):
             self.walked.emit()
 
     def show(self, result: NeighboursResult) -> None:
-        self.result = result
+        self.result, self.problem = result, ""
         self.stop_walking()
         self.changed.emit()
 
@@ -64,12 +67,16 @@ class NeighboursModel(QObject):
             self.live = result
             self.live_changed.emit()
 
+    def show_columns(self, names: tuple[str, ...]) -> None:
+        self.columns = names
+        self.columns_changed.emit()
+
     def follow(self, on: bool) -> None:
         self.follows = on
         self.settings_changed.emit()
 
-    def clear(self) -> None:
-        self.result = None
+    def clear(self, problem: str = "") -> None:
+        self.result, self.problem = None, problem
         self.stop_walking()
         self.changed.emit()
 

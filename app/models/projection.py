@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from core.types import Floats, Ids, Preview, ProjectResult
-
-# Rows whose places are looked up for their middle.
-MIDDLE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,12 @@ class ProjectionModel(QObject):
         x, y = self.coords[position].tolist()
         return (x, y) if np.isfinite(x + y) else None
 
-    def middle_of(self, rows: Ids) -> tuple[float, float] | None:
-        """The mean of the places of some rows: of evenly chosen ones where there are very many, which no eye can tell."""
-        some = rows[:: 1 + len(rows) // MIDDLE]
-        positions = np.searchsorted(self.rows, some).clip(max=max(len(self.rows) - 1, 0))
-        if not len(self.rows):
+    def place_for(self, vector: NDArray[np.floating[Any]]) -> tuple[float, float] | None:
+        """Where a vector lies that is no row; None while only a sample is shown, and where the map tells no place of it."""
+        if self.result is None or self.result.map is None:
             return None
-        places = self.coords[positions[self.rows[positions] == some]].astype(np.float64)
-        places = places[np.isfinite(places).all(axis=1)]
-        if not len(places):
-            return None
-        x, y = places.mean(axis=0).tolist()
-        return x, y
+        x, y = self.result.map.place(vector).tolist()
+        return (x, y) if np.isfinite(x + y) else None
 
     def set(self, **changes: object) -> bool:
         """Change settings; True if that made a difference."""

@@ -1,26 +1,10 @@
-"""The query: the row whose neighbours are shown, or the mean of several, and the ones before it, as a browser keeps pages."""
+"""The query: what the shown neighbours are asked of, and the ones before it, as a browser keeps pages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import QObject, Signal
 
-from core.types import Ids
-
-
-@dataclass(frozen=True, eq=False)
-class Mean:
-    """The mean of some rows, as a query."""
-
-    rows: Ids  # (m,), sorted
-
-    @property
-    def name(self) -> str:
-        return f"Mean of {len(self.rows):,} rows"
-
-
-Query = int | Mean
+from core.queries import Query, row_of
 
 
 class QueryModel(QObject):
@@ -37,12 +21,8 @@ class QueryModel(QObject):
 
     @property
     def row(self) -> int | None:
-        """The row that is the query; None if there is none or it is a mean."""
-        return self.present if isinstance(self.present, int) else None
-
-    @property
-    def mean(self) -> Mean | None:
-        return self.present if isinstance(self.present, Mean) else None
+        """The row that is the query; None if there is none or it is no row."""
+        return row_of(self.present)
 
     @property
     def can_go_back(self) -> bool:

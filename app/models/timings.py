@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
 from app.figures import figure
+from core.dataset import Dataset
 from core.statistics import MIN_SAMPLES, Ratio, median, median_ratio
-from core.types import Mode, NeighboursResult, Timing
+from core.types import Metric, Mode, NeighboursResult, Timing
 
 # Queries kept; the oldest go first.
 KEPT = 2000
+
+
+class Subject(NamedTuple):
+    """What a query was about: only queries of one subject are compared."""
+
+    dataset: Dataset
+    metric: Metric
+    k: int
 
 
 @dataclass(frozen=True)
 class Sample:
     number: int
     timing: Timing
-    subject: tuple[object, ...]  # only queries of one subject are compared: data set, metric, k
+    subject: Subject
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Summary:
 class TimingsModel(QObject):
     changed = Signal()
     race_changed = Signal()
+    pause_changed = Signal()  # the picture stays from now on, or goes on
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,10 +70,11 @@ class TimingsModel(QObject):
         self.traces = 0
         self.race_left = 0
         self._count = 0
+        self._still: tuple[list[Sample], int] | None = None  # what is shown while paused, and the count by then
 
     def add(self, result: NeighboursResult) -> None:
         self._count += 1
-        subject = (result.dataset, result.metric, result.asked_k)
+        subject = Subject(result.dataset, result.metric, result.asked_k)
         self.samples.append(Sample(self._count, result.timing, subject))
         del self.samples[:-KEPT]
         self.traces += result.timing.traces
@@ -72,18 +84,38 @@ class TimingsModel(QObject):
         self.race_left = left
         self.race_changed.emit()
 
+    def pause(self, on: bool) -> None:
+        """Let what is shown stay as it is, while queries are still collected; or show them all again."""
+        if on != self.paused:
+            self._still = (self.samples.copy(), self._count) if on else None
+            self.pause_changed.emit()
+
+    @property
+    def paused(self) -> bool:
+        return self._still is not None
+
+    @property
+    def waiting(self) -> int:
+        """Queries that came since the pause."""
+        return 0 if self._still is None else self._count - self._still[1]
+
     def clear(self) -> None:
         self.samples.clear()
+        self.pause(False)  # nothing is left that could stay
         self.changed.emit()
 
     @property
-    def subject(self) -> tuple[object, ...] | None:
-        """What the latest query was about: only queries of one subject are compared."""
-        return self.samples[-1].subject if self.samples else None
+    def shown(self) -> list[Sample]:
+        return self.samples if self._still is None else self._still[0]
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the latest query shown was about."""
+        return self.shown[-1].subject if self.shown else None
 
     def warm(self, mode: Mode) -> list[Sample]:
-        """Warm samples of the latest subject."""
-        return [s for s in self.samples if s.subject == self.subject and s.timing.mode == mode and not s.timing.first]
+        """Warm samples of that subject."""
+        return [s for s in self.shown if s.subject == self.subject and s.timing.mode == mode and not s.timing.first]
 
     def summary(self) -> Summary:
         compiled = [s.timing.ms for s in self.warm("compiled")]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QKeyEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.figures import date, figure
@@ -64,11 +64,7 @@ class ColourBar(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         self._draw_histogram(painter, self._spread)
         strip = QRectF(SIDE, HISTOGRAM + GAP, self.width() - 2 * SIDE, STRIP)
-        fill = QLinearGradient(self._x(self._ends[0]), 0, self._x(self._ends[1]), 0)
-        colours = gradient(self._theme)
-        for step in range(0, LEVELS, 15):
-            fill.setColorAt(step / (LEVELS - 1), QColor(colours[step]))
-        painter.setBrush(fill)
+        painter.setBrush(self._fill())
         painter.drawRoundedRect(strip, 3, 3)
         for end in (0, 1):
             at = self.place_of(end)
@@ -77,10 +73,22 @@ class ColourBar(QWidget):
             painter.drawRoundedRect(QRectF(at.x() - 3, at.y() - STRIP / 2 - 4, 6, STRIP + 8), 3, 3)
         self._draw_figures(painter, self._spread)
 
+    def _fill(self) -> QBrush:
+        """Of the strip below the histogram."""
+        fill = QLinearGradient(self._x(self._ends[0]), 0, self._x(self._ends[1]), 0)
+        colours = gradient(self._theme)
+        for step in range(0, LEVELS, 15):
+            fill.setColorAt(step / (LEVELS - 1), QColor(colours[step]))
+        return QBrush(fill)
+
+    def _bar(self, bin: int, count: int, height: int) -> QRect:
+        """A bar of the histogram, of `count` bins."""
+        left, right = (SIDE + round(i * (self.width() - 2 * SIDE) / count) for i in (bin, bin + 1))
+        return QRect(left, HISTOGRAM - height, right - left, height)
+
     def _draw_histogram(self, painter: QPainter, spread: Spread) -> None:
         colours = gradient(self._theme)
         count = len(spread.bins)
-        edges = [SIDE + round(i * (self.width() - 2 * SIDE) / count) for i in range(count + 1)]
         most = max(1, int(spread.bins.max()))
         low, high = self._ends
         for i, rows in enumerate(spread.bins.tolist()):
@@ -89,9 +97,7 @@ class ColourBar(QWidget):
             middle = spread.first + (spread.last - spread.first) * (i + 0.5) / count
             step = min(max((middle - low) / (high - low), 0.0), 1.0)
             height = max(1, round((HISTOGRAM - 2) * rows / most))
-            painter.fillRect(
-                edges[i], HISTOGRAM - height, edges[i + 1] - edges[i], height, QColor(colours[int(step * (LEVELS - 1))])
-            )
+            painter.fillRect(self._bar(i, count, height), QColor(colours[int(step * (LEVELS - 1))]))
 
     def _draw_figures(self, painter: QPainter, spread: Spread) -> None:
         """Both ends in figures, under their handles as far as there is room."""

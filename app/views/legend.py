@@ -26,7 +26,7 @@ from app.models.dataset import DatasetModel
 from app.palettes import colours
 from app.theme import DARK, Theme
 from app.views.colour_bar import ColourBar, figure_of
-from app.views.neighbours import Index
+from app.views.quiet_table import Index
 
 COUNT_ROLE = Qt.ItemDataRole.UserRole
 COLOUR_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -34,8 +34,8 @@ HIDDEN_ROLE = Qt.ItemDataRole.UserRole + 2
 INDENT_ROLE = Qt.ItemDataRole.UserRole + 3
 TITLES = {"one": "None", "distance": "Distance to the query", "order": "Row order"}
 NO_TABLE = (
-    "Put a .tsv, .csv or .txt of the same name beside the file, one line a row, and its columns can colour the map. "
-    "Distance to the query and row order can without."
+    "Put a .tsv, .csv, .txt, .parquet or .jsonl of the same name beside the file, or choose labels (Ctrl+L), and their columns "
+    "can colour the map. Distance to the query and row order can without."
 )
 NO_COLOUR = "Choose what the colours of the points shall tell."
 NO_QUERY = "Click a point on the map: all others take their colour from the distance to it."
@@ -237,7 +237,7 @@ class LegendView(QWidget):
         if (result := colouring.shown.distances) is not None:
             nearest = "brightest" if self._theme.dark else "darkest"
             joined = "with" if result.metric == "inner_product" else "to"
-            return f"{DISTANCES[result.metric]} {joined} {self._dataset.label(result.row)}, nearest {nearest}"
+            return f"{DISTANCES[result.metric]} {joined} {result.query.name(self._dataset.label)}, nearest {nearest}"
         if (spread := colouring.shown.spread) is not None and colouring.shown.by.kind == "number":
             dates = self._by_date(colouring.shown.by)
             ends = [figure_of(value, spread, dates) for value in (spread.smallest, spread.largest)]
@@ -279,7 +279,7 @@ class LegendView(QWidget):
             item.setToolTip(f"{entry.name}: {share}{state}\n{KEYS}")
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.name}, {share}{state}")
         self.count.setVisible(bool(colouring.shown.entries))
-        self.count.setText(f"{shown_rows:,} of {rows:,} rows" if hidden else f"{rows:,} rows")
+        self.count.setText(f"{shown_rows:,} of {rows:,} rows" if shown_rows < rows else f"{rows:,} rows")
         self.show_all.setVisible(bool(hidden))
 
     def _filter(self, text: str) -> None:

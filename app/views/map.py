@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -16,20 +16,22 @@ from app.models.dataset import DatasetModel
 from app.models.neighbours import NeighboursModel
 from app.models.projection import ProjectionModel
 from app.models.query import QueryModel
-from app.models.selection import SelectionModel
+from app.models.search import SearchModel
+from app.models.selection import SelectionModel, no_rows
 from app.models.viewport import Range, ViewportModel
 from app.palettes import light_table, linear_light
 from app.theme import DARK, Theme
 from app.views.map_box import MapBox, Tool, how
 from app.views.outline import Outline
-from app.views.overlay import Card, Mark, Marks, Overlay
+from app.views.overlay import Card, Mark, Marks, Overlay, shortened
 from app.views.points_item import PointsItem
 from app.views.render import Picture, Points, Renderer
 from app.views.tool_strip import ToolStrip
 from core.choosing import Area, Box, How, Lasso
 from core.picking import nearest
+from core.queries import Query, row_of
 from core.rasterize import Colours, PointIndex, View, everything_shown, snapped
-from core.types import Ids
+from core.types import Ids, NeighboursResult
 
 # How far from a point a click or the cursor still means it, in pixels.
 REACH = 12
@@ -39,6 +41,8 @@ CARD_LINES = 8
 LINGER_MS = 150
 # Rows of the selection that get a name, where they do not overlap.
 NAMED_SELECTED = 12
+# Characters that each row of an analogy has for its name on the map.
+MAX_TERM = 10
 EMPTY = "Drop a .npy or .npz file here, or press Ctrl+O"
 
 
@@ -57,12 +61,14 @@ class MapView(QWidget):
         query: QueryModel,
         neighbours: NeighboursModel,
         selection: SelectionModel,
+        search: SearchModel,
         viewport: ViewportModel,
     ) -> None:
         super().__init__()
         self._dataset, self._colouring, self._projection = dataset, colouring, projection
         self._query, self._neighbours = query, neighbours
-        self._selection, self._viewport = selection, viewport
+        self._selection, self._search, self._viewport = selection, search, viewport
+        self._chosen = no_rows()  # the rows that stand out
         self._theme = DARK
         self._index: PointIndex | None = None
         self._moved = False  # whether the user has panned or zoomed since the file was opened
@@ -113,12 +119,13 @@ class MapView(QWidget):
         self._projection.changed.connect(self._on_points)
         self._dataset.opened.connect(self._on_opened)
         self._colouring.changed.connect(self._on_coloured)
-        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.hidden))
+        self._colouring.hidden_changed.connect(lambda: self.hide_codes(self._colouring.unseen))
         for signal in (self._query.changed, self._neighbours.changed, self._neighbours.live_changed):
             signal.connect(self._mark)
         self._dataset.annotated.connect(self._mark)
         self._neighbours.walked.connect(self._on_walked)
-        self._selection.changed.connect(self._on_selected)
+        self._selection.changed.connect(self._on_chosen)
+        self._search.changed.connect(self._on_chosen)
         self._viewport.wanted.connect(self._look_at)
         self._box.sigRangeChanged.connect(self._on_range)
         self._box.sigResized.connect(self._request)
@@ -247,6 +254,7 @@ class MapView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._empty.resize(self._plot.size())
+        self._overlay.cover([QRectF(self._tools.geometry())])
         self._request()
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
@@ -287,8 +295,13 @@ class MapView(QWidget):
         self._viewport.tell((x0, x1, y0, y1), self._box.moving)
         self._request()
 
-    def _on_selected(self) -> None:
-        self._renderer.set_selected(self._selection.rows)
+    def _on_chosen(self) -> None:
+        """What is searched for stands out in place of the selection, which is kept."""
+        chosen = self._search.hits if self._search.search is not None else self._selection.rows
+        if chosen is self._chosen or not (len(chosen) or len(self._chosen)):
+            return
+        self._chosen = chosen
+        self._renderer.set_selected(chosen)
         self._generation += 1
         self._request()
         self._mark()
@@ -313,7 +326,7 @@ class MapView(QWidget):
 
     def _on_coloured(self) -> None:
         self._renderer.set_codes(self._codes())
-        self.hide_codes(self._colouring.hidden)
+        self.hide_codes(self._colouring.unseen)
         self._mark()
 
     def _codes(self) -> np.ndarray:
@@ -383,22 +396,28 @@ class MapView(QWidget):
         place = self._projection.place_of(row)
         return None if place is None else Mark(*place, self._dataset.label(row), strength, row)
 
+    def _query_mark(self, query: Query, result: NeighboursResult | None) -> Mark | None:
+        """The mark of a query: at its row, or where the map puts its vector once that is known."""
+        if (row := row_of(query)) is not None:
+            return self._mark_of(row)
+        vector = None if result is None else result.vector
+        place = None if vector is None else self._projection.place_for(vector)
+        return None if place is None else Mark(*place, query.name(lambda row: shortened(self._dataset.label(row), MAX_TERM)))
+
     def _marks_of(self, rows: Ids) -> tuple[Mark, ...]:
         marks = (self._mark_of(row) for row in rows.tolist())
         return tuple(mark for mark in marks if mark is not None)
 
     def _mark(self) -> None:
-        live, result = self._neighbours.live, self._neighbours.shown
-        row = self._query.row if live is None else live.row
-        query = None if row is None else self._mark_of(row)
-        if live is None and (mean := self._query.mean) is not None:
-            place = self._projection.middle_of(mean.rows)
-            query = None if place is None else Mark(*place, mean.name)
+        result = self._neighbours.shown
+        asked = self._query.present if self._neighbours.live is None else self._neighbours.live.query
+        answered = result is not None and result.query == asked
+        query = None if asked is None else self._query_mark(asked, result if answered else None)
         neighbours: list[Mark | None] = []
-        if result is not None and query is not None and (result is live or result.row == self._query.row):
+        if result is not None and answered:
             count = len(result.ids)
             neighbours = [self._mark_of(int(i), 1 - rank / count) for rank, i in enumerate(result.ids)]
-        rows = self._selection.rows
+        rows = self._chosen
         few = self._shown.few if self._shown is not None and self._shown.generation == self._generation else None
         marks = Marks(
             query,

@@ -10,12 +10,14 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen, 
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.theme import DARK, Theme
-from app.views.names import Candidate, Slot, lay_out
+from app.views.names import Box, Candidate, Slot, lay_out
 from app.views.view_item import ViewItem
 
 # Neighbours that get a name on the map, nearest first, where they do not overlap.
 NAMED = 12
+# Characters of a name: of a row, and of a query that is none.
 MAX_NAME = 28
+MAX_QUERY = 36
 # Neighbours joined to the query by a line: more would be a hairball.
 JOINED = 40
 # A card over a hovered point is at most so wide.
@@ -64,6 +66,7 @@ class Overlay(ViewItem):
         self._walked: Mark | None = None
         self._named: dict[Hashable, tuple[Mark, str]] = {}  # what may be named, and how
         self._slots: dict[Hashable, Slot] = {}
+        self._covered: list[QRectF] = []
         self._scale: tuple[float, float] | None = None  # at which the names were placed; None: they are to be anew
 
     def set_theme(self, theme: Theme) -> None:
@@ -80,6 +83,11 @@ class Overlay(ViewItem):
         self._named = self._to_name()
         self._scale = None
         self.update()
+
+    def cover(self, boxes: list[QRectF]) -> None:
+        """Where something lies over the map, in pixels: no names go there."""
+        self._covered = boxes
+        self._scale = None
 
     def set_walked(self, mark: Mark | None) -> None:
         self._walked = mark
@@ -99,7 +107,7 @@ class Overlay(ViewItem):
         for mark in every:
             key = "query" if mark is marks.query else mark.row
             if marks.query is None or key == "query" or mark.row != marks.query.row:
-                named.setdefault(key, (mark, shortened(mark.name)))
+                named.setdefault(key, (mark, shortened(mark.name, MAX_NAME if mark.row >= 0 else MAX_QUERY)))
         return named
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -110,7 +118,7 @@ class Overlay(ViewItem):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         marks = self._marks
         placed = [(transform.map(QPointF(mark.x, mark.y)), mark) for mark in marks.neighbours]
-        if marks.query is not None and marks.veiled:
+        if marks.veiled and (marks.query is not None or marks.neighbours):
             # What is not meant steps back.
             veil = QColor(self._theme.ground)
             veil.setAlphaF(0.35)
@@ -172,8 +180,8 @@ class Overlay(ViewItem):
             fonts = (QFontMetricsF(painter.font()), QFontMetricsF(bold))
             origin = inside.translated(-transform.dx(), -transform.dy())
             candidates = [self._candidate(key, scale, fonts) for key in self._named]
-            edges = (origin.left(), origin.top(), origin.right(), origin.bottom())
-            self._slots = lay_out(candidates, self._slots, edges)
+            covered = [_edges(box.translated(-transform.dx(), -transform.dy())) for box in self._covered]
+            self._slots = lay_out(candidates, self._slots, _edges(origin), covered)
         metrics = QFontMetricsF(painter.font()), QFontMetricsF(bold)
         others = {mark.row for mark in self._marks.others}
         for key, slot in self._slots.items():
@@ -238,7 +246,11 @@ class Overlay(ViewItem):
         painter.setFont(plain)
 
 
-def shortened(text: str, most: int = MAX_NAME) -> str:
+def _edges(box: QRectF) -> Box:
+    return box.left(), box.top(), box.right(), box.bottom()
+
+
+def shortened(text: str, most: int) -> str:
     """`text` in one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""Two views in one panel, one of them shown."""
+"""Several views in one panel, one of them shown."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Tabs(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.bar)
         layout.addWidget(self._stack, 1)
+
+    def show_view(self, view: QWidget) -> None:
+        self.bar.setCurrentIndex(self._stack.indexOf(view))
 
     def set_theme(self, theme: Theme) -> None:
         self.setStyleSheet(

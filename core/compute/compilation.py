@@ -15,10 +15,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from core.compute.reasons import Signature, Static, why_first
 from core.types import Mode
-
-Arrays = mx.array | tuple[mx.array, ...]
-Static = tuple[tuple[str, Hashable], ...]
 
 
 @dataclass(eq=False)
@@ -27,6 +25,7 @@ class Observation:
 
     traces: int = 0
     first: bool = False  # some pair met new shapes, dtypes, static arguments or a new device
+    reasons: list[str] = field(default_factory=list)  # what of it was new, a phrase each, none twice
 
 
 _observations: list[Observation] = []
@@ -68,13 +67,15 @@ class Pair:
         before = self.traces
         run = self._compiled_for(key) if mode == "compiled" else self._eager_for(key)
         outputs = run(*arrays)
-        signature = (mode, key, str(mx.default_device()), tuple((a.shape, str(a.dtype)) for a in arrays))
-        met: set[Hashable] = self._thread.__dict__.setdefault("met", set())
-        first = signature not in met
-        met.add(signature)
+        signature = Signature(mode, mx.default_device().type.name, key, tuple((a.shape, str(a.dtype)) for a in arrays))
+        # In order of their coming: a dict for want of an ordered set.
+        met: dict[Signature, None] = self._thread.__dict__.setdefault("met", {})
+        reasons = [] if signature in met else why_first(self.function, signature, list(met))
+        met[signature] = None
         for observation in _observations:
             observation.traces += self.traces - before
-            observation.first |= first
+            observation.first |= bool(reasons)
+            observation.reasons += [reason for reason in reasons if reason not in observation.reasons]
         return outputs
 
     def _eager_for(self, key: Static) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Distances of all rows to one row, in float32: to colour by, where the last digits do not show."""
+"""Distances of all rows to a query, in float32: to colour by, where the last digits do not show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import mlx.core as mx
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.compute.exact import direct_order
 from core.compute.proposals import unit_rows
@@ -20,12 +20,14 @@ ROUNDING = 1e-6
 Scores = Callable[[Chunk], mx.array]
 
 
-def distances_to(vectors: Vectors, row: int, metric: Metric, poll: Poll = no_poll, report: Report = no_report) -> Floats:
-    """The distance of every row of the file to `row`, (n,), or the inner product itself; NaN in rows that are left out.
+def distances_to(
+    vectors: Vectors, query: ArrayLike, metric: Metric, poll: Poll = no_poll, report: Report = no_report, own: int | None = None
+) -> Floats:
+    """The distance of every row of the file to `query` (d,), (n,), or the inner product itself; NaN in rows that are left out.
 
-    `poll` is called and `report` told for every chunk.
+    `own` is the row that the query is, if it is one. `poll` is called and `report` told for every chunk.
     """
-    query = vectors.source.read(np.array([row])).astype(np.float64)
+    query = np.asarray(query, np.float64)[None]
     scores = _scores(vectors, query, metric)
     found = np.full(vectors.source.rows, np.nan, np.float32)
     for chunk in vectors.chunks(poll):
@@ -40,8 +42,8 @@ def distances_to(vectors: Vectors, row: int, metric: Metric, poll: Poll = no_pol
         if len(direct):
             found[direct] = _direct(vectors, query, metric, direct, poll)
         report("Measuring distances", min(chunk.start + vectors.step, vectors.source.rows), vectors.source.rows)
-    if metric in ("l2", "l1", "linf"):
-        found[row] = 0.0  # where rounding would leave a trace
+    if own is not None and metric in ("l2", "l1", "linf"):
+        found[own] = 0.0  # where rounding would leave a trace
     return found
 
 

@@ -13,6 +13,7 @@ the shifted row (inner_product), minus the cosine times the query's length (cosi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
 from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
+from core.compute.timing import Stopwatch
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
 
@@ -40,11 +42,27 @@ class Candidates:
     error: mx.array  # (q, c) what it may be off by
     numbers: mx.array  # (q, c) positions in the chunk, or numbers among the kept rows
     left_out: mx.array  # (q,) no row that is no candidate has an order below this
-    settled: mx.array | None = None  # (q,) whether the k first are beyond doubt; then they are sorted by order
 
     @property
     def arrays(self) -> list[mx.array]:
-        return [self.order, self.error, self.numbers, self.left_out, *([] if self.settled is None else [self.settled])]
+        return [self.order, self.error, self.numbers, self.left_out]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Candidates of q queries in one chunk, sorted by order, with whether the k first are beyond doubt; lazy."""
+
+    bits: mx.array  # as core.compute.refine_kernels.packed makes them, with positions in the chunk for numbers
+    first: int  # number of the chunk's first position
+
+    @property
+    def arrays(self) -> list[mx.array]:
+        return [self.bits]
+
+    @property
+    def apart(self) -> Candidates:
+        order, error, positions, _, left_out = refine_kernels.unpacked(self.bits)
+        return Candidates(order, error, positions + self.first, left_out)
 
 
 def half_bounds(
@@ -150,12 +168,12 @@ def refined_candidates(
     way: Way,
     shift_length: float,
     complete: bool,
-) -> tuple[mx.array, mx.array, mx.array, mx.array, mx.array]:
-    """As `candidates`, by custom kernels throughout, sorted by order; and whether the `k` first are settled, (q,) uint32."""
+) -> mx.array:
+    """As `candidates`, by custom kernels throughout, sorted, with whether the `k` first are settled; as `Settled.bits`."""
     halves, terms, lengths = refine_kernels.prepare(q, shift_products, metric=metric, shift_length=shift_length)
     rows = (half, back, squares if metric == "l2" else bias, norms, inverse_norms)
     lowest, positions = _smallest(halves, terms, rows, metric, wanted, way, ())
-    order, error, positions, settled, left_out = refine_kernels.refine(
+    return refine_kernels.refine(
         q,
         lengths,
         positions,
@@ -171,7 +189,6 @@ def refined_candidates(
         k=k,
         complete=complete,
     )
-    return order, error, positions, left_out, settled
 
 
 def _smallest(
@@ -252,17 +269,15 @@ def _groups(dims: int) -> int:
 
 
 @pair
-def settle(
-    order: mx.array, error: mx.array, numbers: mx.array, left_out: mx.array, *, k: int
-) -> tuple[mx.array, mx.array, mx.array, mx.array]:
-    """Candidates (q, c) sorted by order: order, error, numbers; and whether the k first are beyond doubt, (q,)."""
+def settle(order: mx.array, error: mx.array, numbers: mx.array, left_out: mx.array, *, k: int) -> mx.array:
+    """Candidates (q, c) sorted by order, with whether the k first are beyond doubt; as `Settled.bits`."""
     sorting = mx.argsort(order, axis=1)
     order, error, numbers = (mx.take_along_axis(a, sorting, axis=1) for a in (order, error, numbers))
     beyond = mx.full((order.shape[0], 1), mx.inf)
     lowest_after = mx.cummin(mx.concatenate([order - error, beyond], axis=1), axis=1, reverse=True)[:, 1 : k + 1]
     highest = order + error
     settled = (lowest_after > highest[:, :k]).all(axis=1) & (highest[:, k - 1] < left_out)
-    return order, error, numbers, settled
+    return refine_kernels.packed(order, error, numbers, settled, left_out)
 
 
 @dataclass(frozen=True)
@@ -323,7 +338,9 @@ class HalfSearch:
             "shift_length": float(np.linalg.norm(vectors.shift.astype(np.float64))),
         }
 
-    def search(self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report) -> HalfFound:
+    def search(
+        self, raw: NDArray[np.floating[Any]], k: int, own: Ids, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> HalfFound:
         """The k nearest rows of queries `raw` (q, d); `own` (q,) are rows of the file to leave out, or -1."""
         prepared = self._prepare(raw)
         numbers = np.where(own < 0, -1, self._vectors.numbers(own))
@@ -332,19 +349,21 @@ class HalfSearch:
         wanted = -(-(k + 1 + max(48, k // 2)) // 16) * 16
         step = self._batch(wanted)
         batches = [slice(start, start + step) for start in range(0, len(raw), step)]
-        arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
-        found: list[list[Candidates]] = [[] for _ in batches]
+        with watch.stage("transfer"):
+            arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
+        found: list[list[Candidates | Settled]] = [[] for _ in batches]
         bytes_read = 0
         # Every chunk serves all batches before the next: where vectors stream, to read it is what costs.
-        for chunk in self._vectors.chunks(poll, report):
+        for chunk in coming(self._vectors, poll, report, watch):
             for batch, queries in zip(found, arrays, strict=True):
                 poll()
-                batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
-                if len(batches) > 1 or not self._vectors.resident:
-                    mx.eval(*batch[-1].arrays)
+                with watch.stage("search on the device"):
+                    batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
+                    if len(batches) > 1 or not self._vectors.resident:
+                        mx.eval(*batch[-1].arrays)
                 bytes_read += chunk.scanned_bytes
         parts = [
-            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part])
+            self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part], watch)
             for batch, part in zip(found, batches, strict=True)
         ]
         order, rows = (np.concatenate([p[i] for p in parts]) for i in range(2))
@@ -365,34 +384,31 @@ class HalfSearch:
         return max(1, min(scores, vectors.working_bytes // (12 * vectors.dims * wanted)))
 
     def _settle(
-        self, found: list[Candidates], k: int, mode: Mode, constant: Doubles, unit: Doubles
+        self, found: list[Candidates | Settled], k: int, mode: Mode, constant: Doubles, unit: Doubles, watch: Stopwatch
     ) -> tuple[Doubles, Ids, Ids, Near | None]:
         """Of a batch: order and rows (q, k), which queries are in doubt, and their candidates."""
-        joined = found[0] if len(found) == 1 else _joined(found)
-        if joined.settled is None:
-            sorted_and_settled = settle(mode, joined.order, joined.error, joined.numbers, joined.left_out, k=k)
-            order, error, numbers, settled = sorted_and_settled
-        else:
-            order, error, numbers, settled = joined.order, joined.error, joined.numbers, joined.settled
-        left_out = joined.left_out
-        first, at, done = _fetched(order[:, :k], numbers[:, :k], settled)
-        rows = self._vectors.file_rows(at)
-        doubtful = np.flatnonzero(~done)
-        near = None
-        if doubtful.size:
-            chosen = mx.array(doubtful.astype(np.uint32))
-            order64, error64, numbers64 = (np.array(a[chosen]).astype(np.float64) for a in (order, error, numbers))
-            all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers64.astype(np.int64)))
-            # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
-            scale, offset = unit[doubtful], constant[doubtful]
-            beyond = np.array(left_out[chosen]).astype(np.float64) * scale[:, 0] + offset[:, 0]
-            near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
-        return first * unit + constant, rows, doubtful, near
+        with watch.stage("search on the device"):
+            alone = found[0] if len(found) == 1 else None
+            bits = alone.bits if isinstance(alone, Settled) else settle(mode, *_joined(found).arrays, k=k)
+            mx.eval(bits)
+        with watch.stage("transfer"):
+            order, error, numbers, settled, left_out = _fetched(bits)
+            rows = self._vectors.file_rows(numbers[:, :k])
+            doubtful = np.flatnonzero(settled == 0)
+            near = None
+            if doubtful.size:
+                order64, error64 = order[doubtful].astype(np.float64), error[doubtful].astype(np.float64)
+                all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers[doubtful]))
+                # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
+                scale, offset = unit[doubtful], constant[doubtful]
+                beyond = left_out[doubtful].astype(np.float64) * scale[:, 0] + offset[:, 0]
+                near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
+        return order[:, :k] * unit + constant, rows, doubtful, near
 
     def _search_chunk(
         self, q: mx.array, shift_products: mx.array, own: Ids, chunk: Chunk, wanted: int, k: int, mode: Mode
-    ) -> Candidates:
-        """As `candidates`, with numbers among the kept rows in place of positions."""
+    ) -> Candidates | Settled:
+        """As `candidates`, with numbers among the kept rows in place of positions, or settled already."""
         half = chunk.half
         assert half is not None
         width = chunk.ones.shape[0]
@@ -406,10 +422,8 @@ class HalfSearch:
         )
         complete = wanted >= chunk.rows
         if way != "plain" and wanted <= (FEW_CANDIDATES if q.shape[0] < MANY_QUERIES else refine_kernels.MAX_CANDIDATES):
-            order, error, at, left_out, settled = refined_candidates(
-                mode, *inputs, **self._static, wanted=wanted, k=min(k, wanted), way=way, complete=complete
-            )
-            return Candidates(order, error, at + chunk.first if chunk.first else at, left_out, settled)
+            bits = refined_candidates(mode, *inputs, **self._static, wanted=wanted, k=min(k, wanted), way=way, complete=complete)
+            return Settled(bits, chunk.first)
         order, error, at, left_out = candidates(
             mode,
             *inputs,
@@ -443,18 +457,28 @@ class HalfSearch:
         return _Prepared(q32, products32, one, unit)
 
 
-def _fetched(order: mx.array, numbers: mx.array, settled: mx.array) -> tuple[Floats, Ids, NDArray[np.bool_]]:
-    """Order and numbers (q, k), and what is settled (q,), on the host: as bits of one array, for each one costs a round trip."""
-    columns = [order, numbers.astype(mx.uint32).view(mx.float32), settled[:, None].astype(mx.uint32).view(mx.float32)]
-    host = np.array(mx.concatenate(columns, axis=1))
-    k = order.shape[1]
-    return host[:, :k], host[:, k : 2 * k].view(np.uint32).astype(np.int64), host[:, 2 * k].view(np.uint32) != 0
+def _fetched(bits: mx.array) -> tuple[Floats, Floats, Ids, NDArray[np.uint32], Floats]:
+    """What `Settled.bits` hold, on the host, in one go: order, error and numbers (q, c), settled and left_out (q,)."""
+    host = np.array(bits)
+    c = host.shape[1] // 3
+    floats = host.view(np.float32)
+    return floats[:, :c], floats[:, c : 2 * c], host[:, 2 * c : 3 * c].astype(np.int64), host[:, 3 * c], floats[:, 3 * c + 1]
 
 
-def _joined(found: list[Candidates]) -> Candidates:
-    """Candidates of several chunks, not sorted any more."""
-    order, error, numbers = (mx.concatenate(list(parts), axis=1) for parts in zip(*(f.arrays[:3] for f in found), strict=True))
-    return Candidates(order, error, numbers, mx.stack([f.left_out for f in found]).min(axis=0))
+def coming(vectors: Vectors, poll: Poll, report: Report, watch: Stopwatch) -> Iterator[Chunk]:
+    """All chunks; to wait for those that are read from the file is a stage."""
+    chunks = vectors.chunks(poll, report)
+    return chunks if vectors.resident else watch.each("reading", chunks)
+
+
+def _joined(found: list[Candidates | Settled]) -> Candidates:
+    """Candidates of all chunks, not sorted any more."""
+    apart = [f.apart if isinstance(f, Settled) else f for f in found]
+    if len(apart) == 1:
+        return apart[0]
+    columns = zip(*(f.arrays[:3] for f in apart), strict=True)
+    order, error, numbers = (mx.concatenate(list(parts), axis=1) for parts in columns)
+    return Candidates(order, error, numbers, mx.stack([f.left_out for f in apart]).min(axis=0))
 
 
 def _stacked(near: list[Near]) -> Near:

@@ -98,14 +98,14 @@ class _Watched:
 
     def __call__(self) -> Timing:
         before = mx.get_active_memory()
-        mx.reset_peak_memory()
         with stopwatch("compiled" if self.way.compiled else "eager") as watch:
             made = self.way.run(watch)
             fence(*(array for array in made if isinstance(array, mx.array)))
-        self.peak_bytes = max(self.peak_bytes, mx.get_peak_memory() - before)
+        timing = watch.timing(0)
+        self.peak_bytes = max(self.peak_bytes, timing.memory_bytes - before)
         if self.first is None:
-            self.first = [np.array(array, dtype=np.float64) for array in _few(made)]
-        return watch.timing(0)
+            self.first = _few(made)
+        return timing
 
 
 # Values of a result that are compared: at most so many, evenly spread.

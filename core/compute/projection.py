@@ -20,6 +20,7 @@ from core.compute.krylov import Doubles, GoOn, Pairs, always
 from core.compute.svd import TOLERANCE, fix_signs, mixed
 from core.compute.timing import fence
 from core.compute.vectors import Chunk, Poll, Report, Vectors, no_poll, no_report
+from core.linear_map import LinearMap
 from core.types import Floats, Mode
 
 # Dimensions up to which the covariance fits beside a chunk.
@@ -221,6 +222,11 @@ class Projector:
             out[chunk.file_rows(chunk.wild)] = np.nan
             self._report(report, "Mapping rows", chunk)
         return out
+
+    def map_of(self, fit: Fit, axes: tuple[int, ...]) -> LinearMap:
+        """What maps any vector, in the file's units, as `transform` maps rows."""
+        unscale = 1.0 if fit.unit else 1.0 / self.vectors.scale
+        return LinearMap(fit.components[:, list(axes)], fit.mean * np.float64(unscale), fit.unit)
 
     def _mean(self, poll: Poll, report: Report) -> Floats:
         """The exact mean of the standardised rows; with `centre` off, nothing is to be taken off."""

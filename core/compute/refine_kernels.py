@@ -34,7 +34,7 @@ REFINE = Body(
         *("queries", "lengths", "positions", "lowest", "own", "shift", "shift_products", "rows"),
         *("back", "norms", "inverse_norms", "figures", "wanted"),
     ),
-    ("order", "error", "sorted_positions", "settled", "left_out"),
+    ("found_bits",),
 )
 
 
@@ -84,18 +84,19 @@ def refine(
     k: int,
     complete: bool,
     how: RefineTiling | None = None,
-) -> tuple[mx.array, mx.array, mx.array, mx.array, mx.array]:
-    """Of candidates, the order, its error and the position, sorted by order, (q, c) each; whether settled; the bound of others.
+) -> mx.array:
+    """Of candidates, the order, its error and the position, sorted by order; whether settled; the bound of others: all in one
+    array (q, 3 c + 2) uint32, as `packed` makes it.
 
     Takes queries q (q, d) and their `lengths` (q, 1) float32, the candidates' `positions` (q, c) uint32 and bounds `lowest`
     (q, c) float32, the position `own` (q, 1) int32 of a row to leave out or -1, `shift` (d,) and the queries' products with it
     (q, 1) float32, rows (n, d) float32, or float16 that `back` (n,) float32 undoes the scaling of, and norms and inverse_norms
     (n,) float32, the latter read for the cosine alone. c is at most MAX_CANDIDATES, k at most c.
 
-    Returns order (q, c) and error (q, c) float32, positions (q, c) uint32, settled (q,) uint32, 1 where the first k are told
-    apart from one another, from all after them and from every row that is no candidate, and left_out (q,) float32, the order
-    that none of those lies below: infinity if the candidates are `complete`, -infinity where nothing is known. Of equal orders
-    the candidates stay as they came; padding and the row left out have order infinity and error 0.
+    Settled is a query where the first k are told apart from one another, from all after them and from every row that is no
+    candidate. The bound of others is the order that none of those lies below: infinity if the candidates are `complete`,
+    -infinity where nothing is known. Of equal orders the candidates stay as they came; padding and the row left out have order
+    infinity and error 0.
     """
     _check(q, metric)
     (count, dims), how = q.shape, how or RefineTiling()
@@ -134,9 +135,24 @@ def refine(
         mx.array([*figures, SANE_NORMS[1]], mx.float32),
         mx.array([k, complete], mx.uint32),
     )
-    outputs = [(single, mx.float32), (single, mx.float32), (single, mx.uint32), ((count,), mx.uint32), ((count,), mx.float32)]
-    order, error, ordered, settled, left_out = launch(REFINE, inputs, constants, (count, 1, 1), how.threads, outputs)
-    return order, error, ordered, settled, left_out
+    outputs = [((count, 3 * c + 2), mx.uint32)]
+    (found,) = launch(REFINE, inputs, constants, (count, 1, 1), how.threads, outputs)
+    return found
+
+
+def packed(order: mx.array, error: mx.array, numbers: mx.array, settled: mx.array, left_out: mx.array) -> mx.array:
+    """Order, error and numbers (q, c), what is settled and what others are bounded by (q,), as bits of one array, for to fetch
+    each costs a round trip: (q, 3 c + 2) uint32.
+    """
+    last = [settled.astype(mx.uint32)[:, None], left_out.view(mx.uint32)[:, None]]
+    return mx.concatenate([order.view(mx.uint32), error.view(mx.uint32), numbers.astype(mx.uint32), *last], axis=1)
+
+
+def unpacked(found: mx.array) -> tuple[mx.array, mx.array, mx.array, mx.array, mx.array]:
+    """What `packed` was made of, on the device; what is settled as uint32."""
+    c = found.shape[1] // 3
+    order, error = found[:, :c].view(mx.float32), found[:, c : 2 * c].view(mx.float32)
+    return order, error, found[:, 2 * c : 3 * c], found[:, 3 * c], found[:, 3 * c + 1].view(mx.float32)
 
 
 def _sum_error(dims: int, per_lane: int) -> float:

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.compute import selection
 from core.compute.exact import Longs, direct_order
-from core.compute.half_search import HalfSearch
-from core.compute.proposals import Arithmetic, Doubles, Prepared, Proposer, RowArithmetic, proposer_for
-from core.compute.timing import Stopwatch, fence, stopwatch
+from core.compute.half_search import HalfSearch, coming
+from core.compute.proposals import Arithmetic, Doubles, Prepared, RowArithmetic, proposer_for, select
+from core.compute.timing import Stopwatch, begin, fence, stopwatch
 from core.compute.vectors import PAD, WILD, Chunk, Poll, Report, Vectors, no_poll, no_report
 from core.errors import UserError
 from core.types import DeviceInfo, Exact, Ids, Metric, Mode, Timing, Way
@@ -66,7 +67,6 @@ class NearestRows:
         self.metric: Metric = metric
         self.device = device
         self.arithmetic: Arithmetic = proposer or RowArithmetic(vectors, metric)
-        self._proposer = proposer
         self._on_gpu = HalfSearch(vectors, metric, device.kind, use_kernel) if proposer is None else None
         self._max_scores = selection.scores_at_once(device.kind, vectors.working_bytes)
 
@@ -122,8 +122,7 @@ class NearestRows:
         prepared = self.arithmetic.prepare(raw.astype(np.float64))
         # In steps, so that few shapes are compiled; the query's own row may be among them.
         wanted = -(-(k + 1 + max(16, k // 4)) // 16) * 16
-        with watch.stage("scan"):
-            found, bytes_read = self._propose(prepared, wanted, mode, poll, report)
+        found, bytes_read = self._propose(prepared, wanted, mode, poll, report, watch)
         with watch.stage("exact distances"):
             rows = np.where(found.rows == own[:, None], -1, found.rows)
             real = rows >= 0
@@ -138,8 +137,7 @@ class NearestRows:
     ) -> tuple[Longs, Ids, list[Exact], int]:
         """As `_search_on_host`; the host decides only what the device leaves open."""
         assert self._on_gpu is not None
-        with watch.stage("search on the device"):
-            found = self._on_gpu.search(raw, k, own, mode, poll, report)
+        found = self._on_gpu.search(raw, k, own, mode, poll, report, watch)
         nearest, ids = found.order.astype(np.longdouble), found.rows
         exact: list[Exact] = ["proven"] * len(raw)
         doubtful = found.doubtful
@@ -159,42 +157,53 @@ class NearestRows:
                     exact[query] = how
         return nearest, ids, exact, found.bytes_read
 
-    def _propose(self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report) -> tuple[_Candidates, int]:
+    def _propose(
+        self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
+    ) -> tuple[_Candidates, int]:
         """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
-        assert self._proposer is not None
         found, bytes_read = [], 0
         # Every chunk serves all queries before the next: where vectors stream, to read it is what costs.
-        for chunk in self.vectors.chunks(poll, report):
+        for chunk in coming(self.vectors, poll, report, watch):
             step = max(1, self._max_scores // chunk.ones.shape[0])
             parts = []
             for start in range(0, len(prepared.raw), step):
                 poll()
-                parts.append(self._propose_chunk(self._proposer, prepared, slice(start, start + step), chunk, wanted, mode))
+                parts.append(self._propose_chunk(prepared, slice(start, start + step), chunk, wanted, mode, watch))
                 bytes_read += chunk.scanned_bytes
             found.append(_stacked(parts, axis=0))
         return _best(_stacked(found, axis=1), wanted), bytes_read
 
     def _propose_chunk(
-        self, proposer: Proposer, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode
+        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, watch: Stopwatch
     ) -> _Candidates:
         width = chunk.ones.shape[0]
         k = min(wanted, width)
-        values, positions = proposer.propose(
-            mode,
-            *prepared.on_device(batch),
-            *proposer.chunk_arrays(chunk),
-            **proposer.static(),
-            k=k,
-            blocks=selection.block_sizes(self.device.kind, width, k),
-        )
-        fence(values, positions)
-        host = _without_wild(np.array(values))
+        with watch.stage("transfer"):
+            inputs = prepared.on_device(batch)
+        # Both are under way before either is waited for: so they are told apart at no cost, but for the time it takes to wake up.
+        with watch.stage("product"):
+            bounds = self._bounds(mode, inputs, chunk)
+            begin(bounds)
+        with watch.stage("selection"):
+            values, positions = select(mode, bounds, wanted=k, blocks=selection.block_sizes(self.device.kind, width, k))
+            begin(values, positions)
+        with watch.stage("product"):
+            mx.eval(bounds)
+        with watch.stage("selection"):
+            fence(values, positions)
+        with watch.stage("transfer"):
+            host, at = _without_wild(np.array(values)), np.array(positions)
         real = host < PAD / 10
-        where = np.minimum(np.array(positions), max(chunk.rows - 1, 0))
+        where = np.minimum(at, max(chunk.rows - 1, 0))
         rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
         constant = prepared.constant[batch]
         left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
         return _Candidates(host + constant[:, None], rows, left_out)
+
+    def _bounds(self, mode: Mode, inputs: Sequence[mx.array], chunk: Chunk) -> mx.array:
+        """Bounds (q, width) of all rows of a chunk, lazy."""
+        bounds: mx.array = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
+        return bounds
 
     def _decide(
         self,
@@ -225,7 +234,7 @@ class NearestRows:
         inputs = prepared.on_device(slice(index, index + 1))
         found = []
         for chunk in self.vectors.chunks(poll):
-            scores = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
+            scores = self._bounds(mode, inputs, chunk)
             fence(scores)
             host = _without_wild(np.array(scores)[0, : chunk.rows]) + prepared.constant[index]
             # Written so that a score of NaN (infinity less infinity) counts as possible.

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import mlx.core as mx
 import numpy as np
-from numpy.typing import NDArray
 
 from core.compute import lab
 from core.compute.bench import run_cases
@@ -19,10 +19,11 @@ from core.compute.distances import distances_to
 from core.compute.limits import Limits, measure_limits
 from core.compute.measuring import Rule
 from core.compute.projection import Fit, Projector
+from core.compute.query_vectors import query_vector
 from core.compute.recall import compare
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
-from core.compute.subset import SomeRows, mean_of
+from core.compute.subset import SomeRows
 from core.compute.timing import stopwatch
 from core.compute.trials import Bed
 from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
@@ -30,7 +31,9 @@ from core.compute.workloads import WORKLOADS, workload_named
 from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
 from core.lab import LabRun
-from core.readers import open_dataset
+from core.queries import row_of
+from core.readers import open_dataset, open_queries
+from core.readers.joining import Labels
 from core.readers.options import OpenOptions
 from core.readers.projector import metadata_beside
 from core.readers.sidecar import find_sidecar, read_sidecar
@@ -56,6 +59,8 @@ from core.types import (
     Metric,
     NeighboursRequest,
     NeighboursResult,
+    OpenQueriesRequest,
+    OpenQueriesResult,
     Preview,
     ProjectRequest,
     ProjectResult,
@@ -123,12 +128,12 @@ class Service:
                 ) from error
             raise
 
-    def _answer(self, request: Request, job: Job) -> Result:
+    def _answer(self, request: Request, job: Job) -> Result:  # noqa: C901 - one case a request
         match request:
             case LoadRequest():
                 return self._load(request, job)
             case AnnotateRequest():
-                return self._annotate(request)
+                return self._annotate(request, job)
             case InspectRequest():
                 return InspectResult(request.dataset, self._scanned(request.dataset, job).non_finite_rows)
             case ProjectRequest():
@@ -137,6 +142,8 @@ class Service:
                 return self._neighbours(request, job)
             case DistancesRequest():
                 return self._distances(request, job)
+            case OpenQueriesRequest(path, array):
+                return OpenQueriesResult(open_queries(path, OpenOptions(array)))
             case ExportRequest():
                 return self._export(request, job)
             case RecallRequest():
@@ -173,16 +180,20 @@ class Service:
         coords = projector.transform(projector.fit(2, job.poll), (0, 1), job.poll)
         return LoadResult(dataset, Preview(ids[finite], coords))
 
-    def _annotate(self, request: AnnotateRequest) -> AnnotateResult:
+    def _annotate(self, request: AnnotateRequest, job: Job) -> AnnotateResult:
         dataset = request.dataset
         path = request.path or find_sidecar(dataset.path)
-        read = dataset.metadata if path is None else lambda: read_sidecar(path, dataset.rows)
-        if read is None:
+        if path is None and dataset.metadata is None:
             return AnnotateResult(dataset, None, None)
+        job.report("Reading labels", 0, 0)
         try:
-            return AnnotateResult(dataset, read(), None)
+            labels = _labels(dataset, path, request.by, job)
         except UserError as error:
-            return AnnotateResult(dataset, None, str(error))
+            if request.path is not None:  # what is shown stays
+                raise
+            return AnnotateResult(dataset, None, f"{str(error).removesuffix('.')}; shown without labels.")
+        _ = labels.table.colour_column  # found now, not on the Qt thread
+        return AnnotateResult(dataset, labels.table, None, labels.note)
 
     def _project(self, request: ProjectRequest, job: Job) -> ProjectResult:
         whole = held = self._resident(request.dataset, job)
@@ -204,43 +215,49 @@ class Service:
             with watch.stage("map rows"):
                 coords = projector.transform(fit, axes, give_way, job.report)
         timing = watch.timing(passes * vectors.nbytes)
-        left_out = whole.vectors.scan.non_finite_rows
-        ways = (request.centre, request.unit_length)
-        return ProjectResult(request.dataset, axes, *ways, coords, fit.explained, left_out, fit.method, timing, request.rows)
-
-    def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
-        vectors = self._resident(request.dataset, job).vectors
-        dataset, row = request.dataset, request.row
-        own = None if row is None else [row]
-        query = self._query(request, vectors, job)
-        searcher = NearestRows(vectors, request.metric, self.device, request.use_kernel)
-        found = searcher.search(query, request.k, request.mode, own, job.poll, job.report)
-        return NeighboursResult(
-            dataset,
-            row,
-            request.metric,
-            found.ids[0],
-            found.distances[0],
-            found.exact[0],
-            request.k,
-            found.timing,
-            found.way,
-            request.mean_of,
+        return ProjectResult(
+            request.dataset,
+            axes,
+            request.centre,
+            request.unit_length,
+            coords,
+            fit.explained,
+            whole.vectors.scan.non_finite_rows,
+            fit.method,
+            timing,
+            request.rows,
+            projector.map_of(fit, axes),
         )
 
-    def _query(self, request: NeighboursRequest, vectors: Vectors, job: Job) -> NDArray[np.floating[Any]]:
-        """What the neighbours are asked of, (1, d)."""
-        if request.row is None:
-            assert request.mean_of is not None
-            return mean_of(vectors.source, request.mean_of, job.poll, job.report)[None]
-        _check_query(request.dataset, request.row, vectors.scan)
-        return vectors.source.read(np.array([request.row]))
+    def _neighbours(self, request: NeighboursRequest, job: Job) -> NeighboursResult:
+        dataset, query, k = request.dataset, request.query, request.k
+        vectors = self._resident(dataset, job).vectors
+        vector = query_vector(query, dataset, vectors, request.metric, job.poll, job.report)
+        searcher = NearestRows(vectors, request.metric, self.device, request.use_kernel)
+        row, own = row_of(query), query.own_rows
+        # The search leaves out one row; where there are more they are asked for as well, and then dropped.
+        exclude, more = (None, len(own)) if row is None else ([row], 0)
+        found = searcher.search(vector[None], k + more, request.mode, exclude, job.poll, job.report)
+        others = np.flatnonzero(~np.isin(found.ids[0], own))[:k]
+        return NeighboursResult(
+            dataset,
+            query,
+            request.metric,
+            found.ids[0][others],
+            found.distances[0][others],
+            found.exact[0],
+            k,
+            found.timing,
+            found.way,
+            vector,
+        )
 
     def _distances(self, request: DistancesRequest, job: Job) -> DistancesResult:
-        dataset, row, metric = request.dataset, request.row, request.metric
+        dataset, query, metric = request.dataset, request.query, request.metric
         vectors = self._resident(dataset, job).vectors
-        _check_query(dataset, row, vectors.scan)
-        return DistancesResult(dataset, row, metric, distances_to(vectors, row, metric, job.give_way, job.report))
+        vector = query_vector(query, dataset, vectors, metric, job.poll, job.report)
+        distances = distances_to(vectors, vector, metric, job.give_way, job.report, row_of(query))
+        return DistancesResult(dataset, query, metric, distances)
 
     def _recall(self, request: RecallRequest, job: Job) -> RecallResult:
         dataset, truth = request.dataset, request.dataset.truth
@@ -288,7 +305,8 @@ class Service:
         rows = np.arange(dataset.rows) if request.rows is None else request.rows
         if request.places is not None:
             rows, coords = _placed(rows, *request.places)
-        inputs = [dataset.path, find_sidecar(dataset.path), None if dataset.guard is None else dataset.guard.path]
+        labels = None if request.table is None else Path(request.table.source)
+        inputs = [dataset.path, find_sidecar(dataset.path), labels, None if dataset.guard is None else dataset.guard.path]
         targets = [path, metadata_beside(path)] if path.suffix.lower() == ".tsv" else [path]
         for target, other in product(targets, filter(None, inputs)):
             if target.exists() and other.exists() and target.samefile(other):
@@ -332,6 +350,15 @@ class Service:
         mx.clear_cache()
 
 
+def _labels(dataset: Dataset, path: Path | None, by: str | None, job: Job) -> Labels:
+    """Those of `path`, or else what the file of vectors itself tells, which says what its rows are called in any case."""
+    own = None if dataset.metadata is None else dataset.metadata()
+    if path is not None:
+        return read_sidecar(path, dataset.rows, own, by, job.give_way)
+    assert own is not None
+    return Labels(own)
+
+
 def _placed(rows: Ids, mapped: Ids, coords: Floats) -> tuple[Ids, Floats]:
     """Those of `rows` that are on the map, and where."""
     positions = np.searchsorted(mapped, rows).clip(max=len(mapped) - 1)
@@ -347,11 +374,3 @@ def _telling(job: Job) -> Callable[[int, int], None]:
         job.report("Reading", done, total)
 
     return told
-
-
-def _check_query(dataset: Dataset, row: int, scan: Scan) -> None:
-    """Raise UserError if there is no such row or it cannot be a query."""
-    if not 0 <= row < dataset.rows:
-        raise UserError(f"{dataset.name} has no row {row:,}; its rows are 0 to {dataset.rows - 1:,}.")
-    if not scan.finite[row]:
-        raise UserError(f"Row {row:,} of {dataset.name} holds NaN or infinity, so it has no neighbours; choose another.")

@@ -56,15 +56,15 @@ class Triplets:
 
 
 def topk_svd(
-    a: mx.array | ArrayLike, k: int, iters: int = 8, use_kernel: bool = False, use_compile: bool = True
+    a: mx.array | ArrayLike, k: int, iters: int = 8, use_kernel: bool | None = None, use_compile: bool = True
 ) -> tuple[mx.array, mx.array, mx.array]:
     """The k largest singular triplets of A (m, n): U (m, k), S (k,), Vᵀ (k, n), in float32 (float64 on a CPU if A is).
 
     At most `iters` iterations run between residual tests, of which each costs a GPU a round trip; it goes on until the test holds
     or more would not help. `use_compile` runs the iteration as one compiled function; the result is the same. `use_kernel`
-    computes Aᵀ(A·V) by the custom kernels of core.compute.kernels, in float32. Plain products are the default: kernels have to
-    be measured faster first. Raises ValueError for a k outside 1 to min(m, n) and for NaN or infinity in A, UserError where
-    `use_kernel` asks for kernels that this device has not.
+    computes Aᵀ(A·V) by the custom kernels of core.compute.kernels, in float32; None does so where they are measured to be faster.
+    Raises ValueError for a k outside 1 to min(m, n) and for NaN or infinity in A, UserError where `use_kernel` asks for kernels
+    that this device has not.
     """
     _, factors, _ = _found(a, k, iters, use_kernel, "compiled" if use_compile else "eager")
     return factors
@@ -74,7 +74,7 @@ def truncated_svd(
     a: mx.array | ArrayLike,
     k: int,
     iters: int = 8,
-    use_kernel: bool = False,
+    use_kernel: bool | None = None,
     mode: Mode = "compiled",
     poll: Poll = no_poll,
     max_rounds: int = MAX_ROUNDS,
@@ -186,7 +186,7 @@ def _found(
     a: mx.array | ArrayLike,
     k: int,
     iters: int,
-    use_kernel: bool,
+    use_kernel: bool | None,
     mode: Mode,
     poll: Poll = no_poll,
     max_rounds: int = MAX_ROUNDS,
@@ -198,10 +198,12 @@ def _found(
     m, n = matrix.shape
     if not 1 <= k <= min(m, n):
         raise ValueError(f"k must be from 1 to {min(m, n)} for a matrix of shape {(m, n)}, not {k}")
+    tall, short, p = matrix if m >= n else matrix.T, min(m, n), krylov.width(k, min(m, n))
     if use_kernel:
         kernels.require()
-    tall = matrix if m >= n else matrix.T
-    how: dict[str, Any] = {"use_kernel": use_kernel, "way": way or usual(min(m, n), krylov.width(k, min(m, n)))}
+    if use_kernel is None:
+        use_kernel = matrix.dtype == mx.float32 and kernels.faster(short, p)
+    how: dict[str, Any] = {"use_kernel": use_kernel, "way": way or usual(short, p)}
     if use_kernel:
         tall = mx.contiguous(tall)  # once, or the kernels would copy a transposed view at every step
     sequence = _Sequence(tall, mode, poll, how)

@@ -66,6 +66,13 @@ def open_dataset(path: Path, options: OpenOptions | None = None) -> Dataset:
     raise UserError(f"{path} is in no format Kinscope knows; it opens {formats} files.")
 
 
+def open_queries(path: Path, options: OpenOptions | None = None) -> Dataset:
+    """As `open_dataset`, but one vector alone, a .npy of one dimension, is a data set of one row."""
+    if npy.READER.sniff(_probe(path)) and (alone := npy.open_alone(path, options or OpenOptions())) is not None:
+        return alone
+    return open_dataset(path, options)
+
+
 def _open(reader: Reader, path: Path, options: OpenOptions) -> Dataset:
     try:
         dataset = reader.open(path, options)

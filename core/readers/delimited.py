@@ -47,7 +47,7 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
         dataset = open_columns(source, options)
     beside = metadata_beside(path)
     if dataset.metadata is None and beside.is_file():
-        return replace(dataset, metadata=lambda: read_sidecar(beside, dataset.rows))
+        return replace(dataset, metadata=lambda: read_sidecar(beside, dataset.rows).table)
     return dataset
 
 

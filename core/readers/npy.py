@@ -6,7 +6,7 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,9 +47,20 @@ def read_header(file: BinaryIO, where: str) -> Header:
     return Header(shape, fortran, dtype, file.tell() - start)
 
 
+def open_alone(path: Path, options: OpenOptions) -> Dataset | None:
+    """A file of one vector as a data set of one row; None if its array has not just one dimension."""
+    with path.open("rb") as file:
+        header = read_header(file, str(path))
+    return _mapped(path, replace(header, shape=(1, *header.shape)), options) if len(header.shape) == 1 else None
+
+
 def _open(path: Path, options: OpenOptions) -> Dataset:
     with path.open("rb") as file:
         header = read_header(file, str(path))
+    return _mapped(path, header, options)
+
+
+def _mapped(path: Path, header: Header, options: OpenOptions) -> Dataset:
     check_vectors(header.dtype, header.shape, str(path))
     name = value_name(header.dtype, options, str(path))
     array, guard = map_array(path, header.shape, header.dtype, header.offset, header.fortran)

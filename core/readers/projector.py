@@ -96,7 +96,7 @@ def _metadata(config: Path, entry: Embedding, rows: int) -> tuple[Callable[[], T
         return None, tuple(notes)
     labels = config.parent / entry.metadata
     if os.path.isfile(labels):
-        return lambda: read_sidecar(labels, rows), tuple(notes)
+        return lambda: read_sidecar(labels, rows).table, tuple(notes)
     return None, (*notes, f"The metadata {entry.metadata} is no file beside it.")
 
 

@@ -1,18 +1,25 @@
-"""Labels beside a file of vectors: same name with .tsv, .csv or .txt, one line a row, with or without a header line."""
+"""Labels beside a file of vectors: same name with .tsv, .csv, .txt, .parquet or .jsonl, or chosen by hand."""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable
 from pathlib import Path
 
-from core.columns import make_column
-from core.errors import UserError
+import pyarrow as pa
+
+from core.errors import UserError, reason
+from core.readers.joining import Labels, joined
+from core.readers.labels_table import read_jsonl, read_parquet
+from core.readers.labels_text import read_text
 from core.table import Table
 
-SUFFIXES = (".tsv", ".csv", ".txt")
-# The csv module's own limit of 128 KiB a field is too small for texts that were embedded.
-csv.field_size_limit(1 << 24)
+SUFFIXES = (".tsv", ".csv", ".txt", ".parquet", ".jsonl")
+READERS = {".parquet": read_parquet, ".jsonl": read_jsonl}
+
+Poll = Callable[[], None]  # raises to give up
+
+
+def go_on() -> None: ...
 
 
 def find_sidecar(path: Path) -> Path | None:
@@ -20,43 +27,17 @@ def find_sidecar(path: Path) -> Path | None:
     return next((c for s in SUFFIXES if (c := path.with_suffix(s)) != path and c.is_file()), None)
 
 
-def read_sidecar(path: Path, rows: int) -> Table:
-    """The columns of `path` for `rows` vectors. Raises UserError if its length fits neither with nor without a header."""
+def read_sidecar(path: Path, rows: int, own: Table | None = None, by: str | None = None, poll: Poll = go_on) -> Labels:
+    """The columns of `path` for `rows` vectors: line by line in order, or joined by a column that says which row a line is about.
+
+    That column is `by`, or where there are more or fewer lines than rows one that will do: it has a namesake in `own`, what the
+    vectors' file itself tells of its rows, or holds numbers of rows. Raises UserError if the labels cannot be read or joined.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        table, lines = READERS.get(path.suffix.lower(), read_text)(path, rows, poll)
     except OSError as error:
-        raise UserError(f"The labels in {path} cannot be read ({error.strerror}); shown without labels.") from None
-    lines = _parse(text, path.suffix, rows)
-    if len(lines) in (rows + 1, rows + 2) and lines[-1] == [""]:
-        lines.pop()  # a blank line at the end, not a label without a name
-    if len(lines) not in (rows, rows + 1):
-        raise UserError(f"The labels in {path} have {len(lines):,} lines, the vectors {rows:,} rows; shown without labels.")
-    has_header = len(lines) == rows + 1
-    width = max(len(line) for line in lines)
-    names = lines[0] if has_header else []
-    names = [names[i] if i < len(names) and names[i] else f"column {i + 1}" for i in range(width)]
-    if width == 1 and not has_header:
-        names = ["label"]
-    body = lines[1:] if has_header else lines
-    columns = (make_column(names[i], [line[i] if i < len(line) else "" for line in body]) for i in range(width))
-    return Table(str(path), rows, tuple(columns))
-
-
-def _parse(text: str, suffix: str, rows: int) -> list[list[str]]:
-    """Fields of each line. Quotes count if that gives a fitting number of lines, else they are plain characters."""
-    if suffix == ".txt":
-        lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-        # Tabs part columns only where every line has as many of them; elsewhere they belong to the text.
-        tabs = {line.count("\t") for line in lines}
-        return [line.split("\t") if len(tabs) == 1 else [line] for line in lines]
-    delimiter = "\t" if suffix == ".tsv" else ","
-    parsed: list[list[str]] = []
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-        try:
-            parsed = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting))
-        except csv.Error:
-            continue
-        parsed = [line or [""] for line in parsed]
-        if len(parsed) in (rows, rows + 1):
-            break
-    return parsed
+        raise UserError(f"The labels in {path} cannot be read ({reason(error)}).") from None
+    pa.default_memory_pool().release_unused()  # what reading took beyond the columns
+    if not table.columns:
+        raise UserError(f"{path} has no column that could be a label.")
+    return joined(table, lines, rows, own, by)

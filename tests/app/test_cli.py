@@ -153,6 +153,26 @@ def test_knn_finds_the_true_neighbours(
             assert query["mode"] == "eager"
 
 
+def test_knn_asks_about_labels_and_vectors_of_files(
+    capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path
+) -> None:
+    two = np.random.default_rng(1).standard_normal((2, 16))
+    np.save(tmp_path / "two.npy", two)
+    np.save(tmp_path / "one.npy", vectors[9])
+    asked = ["--row", 3, "--label", "NAME 7", "--query", tmp_path / "two.npy", "--query", tmp_path / "one.npy"]
+    found = _json(capsys, "knn", file, "-k", 4, *asked)["queries"]
+    assert [query["query"] for query in found] == ["row 3", "row 7", "row 0 of two.npy", "row 1 of two.npy", "one.npy"]
+    assert [query["row"] for query in found] == [3, 7, None, None, None]
+    assert [query["label"] for query in found] == ["name 3", "name 7", None, None, None]
+    x = vectors.astype(np.float64)
+    for query, vector in zip(found[2:], [*two, x[9]], strict=True):
+        distances = np.linalg.norm(x - vector, axis=1)
+        wanted = np.argsort(distances, kind="stable")[:4]
+        assert query["ids"] == wanted.tolist()
+        np.testing.assert_allclose(query["distances"], distances[wanted], rtol=1e-12)
+    assert found[4]["ids"][0] == 9
+
+
 def test_project_writes_the_leading_components(
     capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path
 ) -> None:
@@ -204,6 +224,9 @@ def test_k_beyond_the_rows_is_cut_and_said(capsys: pytest.CaptureFixture[str], f
     [
         (["info", "/nowhere/x.npy"], "does not exist"),
         (["knn", "FILE", "--row", "300"], "no row 300"),
+        (["knn", "FILE", "--label", "name"], "'name 0', 'name 1', 'name 2', 'name 3', 'name 4' hold it"),
+        (["knn", "FILE", "--label", "nobody"], "No row is called 'nobody'"),
+        (["knn", "FILE", "--query", "nowhere.npy"], "nowhere.npy does not exist"),
         (["knn", "FILE", "--row", "0", "--device", "metal"], "no device"),
         (["project", "FILE", "-o", "/nowhere/out.npy"], "cannot be written"),
         (["project", "FILE", "-o", "x.npy", "--components", "17"], "16 dimensions"),

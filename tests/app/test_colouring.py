@@ -19,6 +19,7 @@ from app.worker import NewestWorker
 from core.colouring import BANDS, COLOURED, LEVELS, MISSING, TABLE, Kind
 from core.columns import make_column
 from core.dataset import Dataset
+from core.queries import RowQuery
 from core.table import Table
 from core.types import DistancesResult
 
@@ -65,7 +66,7 @@ def distances(dataset: DatasetModel, row: int = 0) -> DistancesResult:
     assert dataset.dataset is not None
     values = np.abs(np.arange(ROWS) - row).astype(np.float32)
     values[5] = np.nan
-    return DistancesResult(dataset.dataset, row, "l2", values)
+    return DistancesResult(dataset.dataset, RowQuery(row), "l2", values)
 
 
 def test_what_can_colour_is_offered(model: ColouringModel) -> None:

@@ -12,9 +12,10 @@ from app.figures import figure, size
 from app.models.jobs import JobsModel
 from app.models.projection import ProjectionModel
 from app.models.query import QueryModel
-from app.models.timings import TimingsModel
+from app.models.timings import KEPT, TimingsModel
 from app.notices import Notice, Notices
 from core.dataset import Dataset
+from core.queries import RowQuery
 from core.types import Metric, Mode, NeighboursResult, Preview, ProjectResult, Timing
 
 DATASET = Dataset(Path("x.npy"), np.zeros((100, 3), np.float32), "npy", "float32")
@@ -22,17 +23,17 @@ DATASET = Dataset(Path("x.npy"), np.zeros((100, 3), np.float32), "npy", "float32
 
 def _result(ms: float, mode: Mode, first: bool = False, metric: Metric = "l2") -> NeighboursResult:
     timing = Timing(ms, mode, first, int(first), 1000)
-    return NeighboursResult(DATASET, 0, metric, np.arange(3), np.zeros(3), "proven", 3, timing)
+    return NeighboursResult(DATASET, RowQuery(0), metric, np.arange(3), np.zeros(3), "proven", 3, timing)
 
 
 def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
     selection = QueryModel()
     for row in (1, 2, 3):
-        selection.select(row)
+        selection.select(RowQuery(row))
     selection.back()
     selection.back()
     assert (selection.row, selection.can_go_back, selection.can_go_forward) == (1, False, True)
-    selection.select(9)
+    selection.select(RowQuery(9))
     assert not selection.can_go_forward
     selection.back()
     assert selection.row == 1
@@ -40,9 +41,9 @@ def test_selection_walks_its_history_as_a_browser_does(qtbot: QtBot) -> None:
 
 def test_selecting_the_same_row_again_changes_nothing(qtbot: QtBot) -> None:
     selection = QueryModel()
-    selection.select(4)
+    selection.select(RowQuery(4))
     with qtbot.assertNotEmitted(selection.changed):
-        selection.select(4)
+        selection.select(RowQuery(4))
 
 
 def test_a_clear_difference_is_told_with_its_interval(qtbot: QtBot) -> None:
@@ -81,6 +82,40 @@ def test_only_queries_of_one_kind_are_compared(qtbot: QtBot) -> None:
     timings.add(_result(1, "compiled", metric="l2"))
     timings.add(_result(7, "compiled", metric="cosine"))
     assert timings.summary().compiled == [7]
+
+
+def test_while_paused_what_is_shown_stays_and_the_rest_waits(qtbot: QtBot) -> None:
+    timings = TimingsModel()
+    timings.add(_result(1, "compiled"))
+    with qtbot.waitSignal(timings.pause_changed):
+        timings.pause(True)
+    for ms in (2, 3):
+        timings.add(_result(ms, "compiled", metric="cosine"))
+    assert (len(timings.samples), len(timings.shown), timings.waiting) == (3, 1, 2)
+    assert timings.summary().compiled == [1]
+    with qtbot.assertNotEmitted(timings.pause_changed):
+        timings.pause(True)
+    timings.pause(False)
+    assert (len(timings.shown), timings.waiting) == (3, 0)
+    assert timings.summary().compiled == [2, 3]
+
+
+def test_what_waits_is_counted_even_where_the_oldest_are_dropped(qtbot: QtBot) -> None:
+    timings = TimingsModel()
+    timings.add(_result(1, "compiled"))
+    timings.pause(True)
+    for _ in range(KEPT + 5):
+        timings.add(_result(2, "compiled"))
+    assert (timings.waiting, len(timings.samples), len(timings.shown)) == (KEPT + 5, KEPT, 1)
+
+
+def test_a_new_file_ends_the_pause(qtbot: QtBot) -> None:
+    timings = TimingsModel()
+    timings.add(_result(1, "compiled"))
+    timings.pause(True)
+    timings.clear()
+    assert not timings.paused
+    assert timings.shown == []
 
 
 def test_a_preview_fits_the_view_and_its_result_leaves_it(qtbot: QtBot) -> None:

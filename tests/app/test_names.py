@@ -61,3 +61,29 @@ def test_names_stay_when_others_come_and_go(seed: int) -> None:
 def test_a_name_at_the_edge_turns_inwards() -> None:
     slots = lay_out([Candidate("query", 790, 300, 100, 18, True, True)], {}, INSIDE)
     assert slots["query"].dx < -100
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_names_of_points_in_view_are_whole_and_not_under_what_covers_the_map(seed: int) -> None:
+    candidates = _candidates(seed, 60)
+    covered = (16.0, 16.0, 52.0, 148.0)
+    slots = lay_out(candidates, {}, INSIDE, [covered])
+    boxes = _boxes(candidates, slots)
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2:] <= INSIDE[2:]).all()
+    free = boxes[1:] if 0 in slots else boxes
+    apart = (free[:, 2] <= covered[0]) | (free[:, 0] >= covered[2]) | (free[:, 3] <= covered[1]) | (free[:, 1] >= covered[3])
+    assert apart.all()
+
+
+@pytest.mark.parametrize(("x", "y"), [(30, 300), (770, 300), (400, 5), (400, 595), (30, 5), (770, 595)])
+def test_a_name_that_fits_on_no_side_of_the_rim_moves_along(x: float, y: float) -> None:
+    neighbours = [Candidate(i, x + dx, y, 20.0, 18.0, True) for i, dx in enumerate((-20, 20))]
+    candidate = Candidate("long", x, y, 200.0, 18.0, True)
+    slots = lay_out([candidate, *neighbours], {}, INSIDE)
+    left, top, right, bottom = _boxes([candidate], {"long": slots["long"]})[0]
+    assert left >= 0
+    assert right <= 800
+    assert top >= 0
+    assert bottom <= 600
+    assert left - 20 <= x <= right + 20

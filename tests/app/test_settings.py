@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QByteArray, QSettings
 
-from app.settings import MAX_RECENT, Settings
+from app.settings import MAX_RECENT, ChartLook, Settings
 
 
 @pytest.fixture
@@ -35,6 +35,18 @@ def test_they_survive_a_restart(store: QSettings, tmp_path: Path) -> None:
     assert again.recent == [Path("one")]
     assert again.theme == "light"
     assert again.docks == QByteArray(b"docks")
+
+
+def test_the_look_of_the_chart_survives_and_falls_back_field_by_field(store: QSettings, tmp_path: Path) -> None:
+    assert Settings(store).chart == ChartLook()
+    look = ChartLook(stages=True, span=0, log=False, memory=True)
+    Settings(store).chart = look
+    store.sync()
+    again = QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat)
+    assert Settings(again).chart == look
+    again.setValue("chart/span", 7)
+    again.setValue("chart/log", "perhaps")
+    assert Settings(again).chart == ChartLook(stages=True, memory=True)
 
 
 def test_a_damaged_field_falls_back_alone(store: QSettings) -> None:

@@ -35,6 +35,7 @@ def intervals(count: int, seconds: float, selected: float) -> list[float]:
     from app.models.neighbours import NeighboursModel
     from app.models.projection import ProjectionModel
     from app.models.query import QueryModel
+    from app.models.search import SearchModel
     from app.models.selection import SelectionModel
     from app.models.viewport import ViewportModel
     from app.views.map import MapView
@@ -45,7 +46,8 @@ def intervals(count: int, seconds: float, selected: float) -> list[float]:
     raster_backend.load()  # the window fetches it within the first seconds
     dataset, projection, selection = DatasetModel(), ProjectionModel(), SelectionModel()
     colouring = ColouringModel(dataset)
-    view = MapView(dataset, colouring, projection, QueryModel(), NeighboursModel(), selection, ViewportModel())
+    search = SearchModel(dataset)
+    view = MapView(dataset, colouring, projection, QueryModel(), NeighboursModel(), selection, search, ViewportModel())
     view.resize(WIDTH, HEIGHT)
     view.show()
     coords, _ = blobs(count)
@@ -90,6 +92,7 @@ def intervals(count: int, seconds: float, selected: float) -> list[float]:
     view.close()
     view.close_renderer()
     colouring.close()
+    search.close()
     return np.diff(begins).tolist()
 
 

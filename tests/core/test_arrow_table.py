@@ -28,7 +28,7 @@ def test_a_table_keeps_names_order_and_source() -> None:
     table = table_from_arrow("x.parquet", pa.table({"b": [1.5, None], "a": ["x", "y"], "b2": [True, None]}))
     assert (table.source, table.rows) == ("x.parquet", 2)
     assert [(c.name, c.kind) for c in table.columns] == [("b", "number"), ("a", "text"), ("b2", "boolean")]
-    assert table.record(1) == [("b", ""), ("a", "y"), ("b2", "")]
+    assert [(c.name, c.text(1)) for c in table.columns] == [("b", ""), ("a", "y"), ("b2", "")]
     assert table.label(0) == "x"
 
 
@@ -126,6 +126,14 @@ def test_many_chunks_are_one_column() -> None:
     got = table_from_arrow("x", pa.table({"x": pa.chunked_array(chunks)})).columns[0]
     assert got.kind == "category"
     assert texts(got) == [text for chunk in chunks for text in chunk]
+
+
+def test_dates_that_end_in_words_are_text_to_the_last_letter() -> None:
+    values = [*["2020-01-01"] * 1500, "some day"]
+    chunks = pa.chunked_array([values[:1200], values[1200:]])
+    got = table_from_arrow("x", pa.table({"x": chunks})).columns[0]
+    assert got.kind == "category"
+    assert texts(got) == values
 
 
 def test_no_rows_are_a_table_too() -> None:

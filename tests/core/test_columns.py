@@ -14,10 +14,10 @@ from core.table import MAX_CATEGORIES, Column
 
 
 def gathered(*blocks: list[str], as_text: bool = False) -> Column:
-    texts = Texts("x", True, as_text)
+    texts = Texts(True, as_text)
     for block in blocks:
         texts.add(pa.array(block, pa.string()))
-    return texts.finish()
+    return texts.finish("x")
 
 
 def texts(column: Column) -> list[str]:
@@ -91,9 +91,9 @@ def test_too_many_texts_in_a_later_block_are_no_categories_and_none_is_lost() ->
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "", "ü"]), max_size=9), min_size=1, max_size=5), st.text(max_size=3))
 def test_blocks_and_a_text_put_first_are_the_same_as_all_at_once(blocks: list[list[str]], first: str) -> None:
     first = f"w{first}"
-    texts_ = Texts("x", True)
+    texts_ = Texts(True)
     for block in blocks:
         texts_.add(pa.array(block, pa.string()))
     texts_.put_first(first)
-    column, whole = texts_.finish(), make_column("x", [first, *(text for block in blocks for text in block)])
+    column, whole = texts_.finish("x"), make_column("x", [first, *(text for block in blocks for text in block)])
     assert (column.kind, texts(column), column.categories) == (whole.kind, texts(whole), whole.categories)

@@ -10,9 +10,11 @@ import pytest
 
 from core.compute.distances import distances_to
 from core.compute.service import Service
+from core.compute.vectors import Poll, Report, Vectors, no_poll, no_report
 from core.dataset import Dataset
 from core.errors import Cancelled, UserError
-from core.types import METRICS, ComputeOptions, DeviceKind, DistancesRequest, DistancesResult, Metric
+from core.queries import RowQuery
+from core.types import METRICS, ComputeOptions, DeviceKind, DistancesRequest, DistancesResult, Floats, Metric
 from tests.core.conftest import LAYOUTS
 from tests.core.test_knn import Doubles, Values, held, normal, order_of
 
@@ -39,12 +41,16 @@ def assert_close(found: Values, x: Values, row: int, metric: Metric) -> None:
     assert np.all(off <= 4e-6 * size + 1e-30)
 
 
+def to_row(vectors: Vectors, row: int, metric: Metric, poll: Poll = no_poll, report: Report = no_report) -> Floats:
+    return distances_to(vectors, vectors.source.read(np.array([row]))[0], metric, poll, report, row)
+
+
 @every_metric
 @every_layout
 @pytest.mark.parametrize("offset", [0.0, 3.0])
 def test_all_rows_are_measured(device: object, metric: Metric, layout: DeviceKind, offset: float) -> None:
     x = normal(3000, 24) + np.float32(offset)
-    found = distances_to(held(x, layout), 17, metric)
+    found = to_row(held(x, layout), 17, metric)
     assert found.shape == (3000,)
     assert found.dtype == np.float32
     assert_close(found, x, 17, metric)
@@ -58,8 +64,8 @@ def test_a_set_that_streams_gives_the_same(device: object, metric: Metric, layou
     assert whole.resident
     assert not streamed.resident
     told: list[tuple[int, int]] = []
-    found = distances_to(streamed, 3, metric, report=lambda stage, done, total: told.append((done, total)))
-    np.testing.assert_allclose(found, distances_to(whole, 3, metric), rtol=1e-5, atol=1e-6)
+    found = to_row(streamed, 3, metric, no_poll, lambda stage, done, total: told.append((done, total)))
+    np.testing.assert_allclose(found, to_row(whole, 3, metric), rtol=1e-5, atol=1e-6)
     assert len(told) > 1
     assert told[-1] == (20_000, 20_000)
 
@@ -69,7 +75,7 @@ def test_a_set_that_streams_gives_the_same(device: object, metric: Metric, layou
 def test_rows_left_out_have_no_distance(device: object, metric: Metric, layout: DeviceKind) -> None:
     x = normal(500, 8)
     x[[3, 77]] = np.nan
-    found = distances_to(held(x, layout), 5, metric)
+    found = to_row(held(x, layout), 5, metric)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [3, 77])
     kept = ~np.isnan(found)
     assert_close(found[kept], x[kept], 4, metric)
@@ -81,7 +87,7 @@ def test_rows_of_wild_norm_are_measured_too(device: object, metric: Metric, layo
     x = normal(400, 6, dtype=np.float64)
     x[7] *= 1e25
     x[9] = 0.0
-    found = distances_to(held(x, layout), 5, metric)
+    found = to_row(held(x, layout), 5, metric)
     with np.errstate(over="ignore"):
         right = expected(x, 5, metric)
     np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
@@ -92,7 +98,7 @@ def test_rows_of_wild_norm_are_measured_too(device: object, metric: Metric, layo
 def test_a_query_of_wild_norm_is_answered(device: object, metric: Metric, layout: DeviceKind) -> None:
     x = normal(300, 6, dtype=np.float64)
     x[7] *= 1e25
-    found = distances_to(held(x, layout), 7, metric)
+    found = to_row(held(x, layout), 7, metric)
     with np.errstate(over="ignore"):
         right = expected(x, 7, metric).astype(np.float32)
     np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
@@ -101,7 +107,7 @@ def test_a_query_of_wild_norm_is_answered(device: object, metric: Metric, layout
 @every_layout
 def test_tiny_values_keep_their_distances(device: object, layout: DeviceKind) -> None:
     x = normal(300, 6, dtype=np.float64) * 1e-30
-    np.testing.assert_allclose(distances_to(held(x, layout), 7, "l2"), expected(x, 7, "l2"), rtol=1e-4, atol=1e-36)
+    np.testing.assert_allclose(to_row(held(x, layout), 7, "l2"), expected(x, 7, "l2"), rtol=1e-4, atol=1e-36)
 
 
 def test_a_poll_that_raises_ends_it(device: object) -> None:
@@ -109,7 +115,7 @@ def test_a_poll_that_raises_ends_it(device: object) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        distances_to(held(normal(300, 6)), 0, "l2", poll)
+        to_row(held(normal(300, 6)), 0, "l2", poll)
 
 
 class Quiet:
@@ -139,9 +145,9 @@ def test_the_service_measures_and_gives_way(service: Service) -> None:
     x = normal(2000, 8)
     dataset = Dataset(Path("x.npy"), x, "npy", "float32")
     job = Quiet()
-    result = service.handle(DistancesRequest(dataset, 11, "cosine"), job)
+    result = service.handle(DistancesRequest(dataset, RowQuery(11), "cosine"), job)
     assert isinstance(result, DistancesResult)
-    assert (result.dataset, result.row, result.metric) == (dataset, 11, "cosine")
+    assert (result.dataset, result.query, result.metric) == (dataset, RowQuery(11), "cosine")
     assert_close(result.distances, x, 11, "cosine")
     assert job.gave_way > 0
 
@@ -151,4 +157,4 @@ def test_rows_that_cannot_be_asked_about_are_refused(service: Service, row: int,
     x = normal(50, 4)
     x[3, 1] = np.inf
     with pytest.raises(UserError, match=reason):
-        service.handle(DistancesRequest(Dataset(Path("x.npy"), x, "npy", "float32"), row, "l2"), Quiet())
+        service.handle(DistancesRequest(Dataset(Path("x.npy"), x, "npy", "float32"), RowQuery(row), "l2"), Quiet())

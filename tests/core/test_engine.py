@@ -18,6 +18,7 @@ from core.compute.service import Job, Service
 from core.dataset import Dataset
 from core.engine import Engine
 from core.errors import CompileUnavailable, UserError
+from core.queries import RowQuery
 from core.types import (
     AnnotateRequest,
     AnnotateResult,
@@ -763,7 +764,7 @@ def test_axes_beyond_the_dimensions_fall_on_the_last(real: Real, tmp_path: Path)
 def test_neighbours_are_the_nearest_other_rows(real: Real, tmp_path: Path, metric: Any, mode: Any) -> None:
     x = normal()
     dataset = real.open(saved(tmp_path, x))
-    result: NeighboursResult = real.ask(NeighboursRequest(dataset, 17, 5, metric, mode))
+    result: NeighboursResult = real.ask(NeighboursRequest(dataset, RowQuery(17), 5, metric, mode))
     d = x.astype(np.float64)
     order = {
         "l2": np.linalg.norm(d - d[17], axis=1),
@@ -780,7 +781,7 @@ def test_neighbours_are_the_nearest_other_rows(real: Real, tmp_path: Path, metri
 
 
 def test_more_neighbours_than_rows_are_cut_to_the_others(real: Real, tmp_path: Path) -> None:
-    result: NeighboursResult = real.ask(NeighboursRequest(real.open(saved(tmp_path, normal(4))), 0, 10, "l2"))
+    result: NeighboursResult = real.ask(NeighboursRequest(real.open(saved(tmp_path, normal(4))), RowQuery(0), 10, "l2"))
     assert sorted(result.ids.tolist()) == [1, 2, 3]
     assert result.asked_k == 10
 
@@ -788,22 +789,22 @@ def test_more_neighbours_than_rows_are_cut_to_the_others(real: Real, tmp_path: P
 @pytest.mark.parametrize("row", [-1, 300, 10**9])
 def test_neighbours_of_a_row_that_is_not_there_are_a_users_fault(real: Real, tmp_path: Path, row: int) -> None:
     dataset = real.open(saved(tmp_path, normal()))
-    assert "0 to 299" in real.fault(NeighboursRequest(dataset, row, 5, "l2"))
+    assert "0 to 299" in real.fault(NeighboursRequest(dataset, RowQuery(row), 5, "l2"))
 
 
 def test_neighbours_of_a_row_with_nan_are_a_users_fault(real: Real, tmp_path: Path) -> None:
     x = normal()
     x[5] = np.nan
     dataset = real.open(saved(tmp_path, x))
-    assert "Row 5" in real.fault(NeighboursRequest(dataset, 5, 5, "l2"))
-    result: NeighboursResult = real.ask(NeighboursRequest(dataset, 6, 300, "l2"))
+    assert "Row 5" in real.fault(NeighboursRequest(dataset, RowQuery(5), 5, "l2"))
+    result: NeighboursResult = real.ask(NeighboursRequest(dataset, RowQuery(6), 300, "l2"))
     assert 5 not in result.ids
     assert len(result.ids) == 298
 
 
 def test_data_sets_asked_about_in_turn_are_not_mixed_up(real: Real, tmp_path: Path) -> None:
     sets = [real.open(saved(tmp_path, normal(100, 6, seed), f"{seed}.npy")) for seed in range(2)]
-    answers = [real.ask(NeighboursRequest(s, 3, 4, "l2")).ids.tolist() for s in (*sets, *sets)]
+    answers = [real.ask(NeighboursRequest(s, RowQuery(3), 4, "l2")).ids.tolist() for s in (*sets, *sets)]
     assert answers[:2] == answers[2:]
     assert answers[0] != answers[1]
 
@@ -812,7 +813,7 @@ def test_a_file_that_shrinks_after_it_was_opened_is_a_users_fault(real: Real, tm
     path = saved(tmp_path, normal(4000, 32))
     dataset = real.open(path)
     os.truncate(path, 5000)
-    for asked in (InspectRequest(dataset), ProjectRequest(dataset), NeighboursRequest(dataset, 1, 5, "l2")):
+    for asked in (InspectRequest(dataset), ProjectRequest(dataset), NeighboursRequest(dataset, RowQuery(1), 5, "l2")):
         assert "shrunk" in real.fault(asked)
 
 
@@ -822,13 +823,13 @@ def test_neighbours_asked_for_during_a_projection_are_answered_within_it(
     monkeypatch.setitem(vectors.CHUNK_BYTES, "cpu", 1024 * 4 * 10)
     x = normal(9000)
     dataset = real.open(saved(tmp_path, x))
-    alone: NeighboursResult = real.ask(NeighboursRequest(dataset, 5, 7, "l2"))
+    alone: NeighboursResult = real.ask(NeighboursRequest(dataset, RowQuery(5), 7, "l2"))
     jobs: list[int] = []
     emit = real.engine.emit
 
     def ask_at_first_progress(event: Event) -> None:
         if isinstance(event, Progress) and event.stage == "Finding the mean" and not jobs:
-            jobs.append(real.engine.submit(NeighboursRequest(dataset, 5, 7, "l2")))
+            jobs.append(real.engine.submit(NeighboursRequest(dataset, RowQuery(5), 7, "l2")))
         emit(event)
 
     monkeypatch.setattr(real.engine, "emit", ask_at_first_progress)
@@ -875,7 +876,7 @@ def test_a_compiler_that_fails_is_told_apart_from_a_bug(real: Real, tmp_path: Pa
 
     with monkeypatch.context() as patch:
         patch.setattr("core.compute.service.NearestRows.search", fail)
-        end = real.end(NeighboursRequest(dataset, 1, 3, "l2"))
+        end = real.end(NeighboursRequest(dataset, RowQuery(1), 3, "l2"))
     assert isinstance(end, Failed)
     assert isinstance(end.error, CompileUnavailable)
-    assert isinstance(real.end(NeighboursRequest(dataset, 1, 3, "l2", "eager")), Completed)
+    assert isinstance(real.end(NeighboursRequest(dataset, RowQuery(1), 3, "l2", "eager")), Completed)

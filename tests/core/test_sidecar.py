@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
-from core.errors import UserError
+from core.arrow_table import table_from_arrow
+from core.errors import Cancelled, UserError
+from core.readers import labels_table, labels_text
 from core.readers.sidecar import find_sidecar, read_sidecar
 from core.table import Table
 
@@ -15,7 +19,7 @@ from core.table import Table
 def table(folder: Path, content: str | bytes, rows: int, suffix: str = ".tsv") -> Table:
     path = folder / f"vectors{suffix}"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    read = read_sidecar(path, rows)
+    read = read_sidecar(path, rows).table
     assert read.rows == rows
     assert read.source == str(path)
     assert all(len(column) == rows for column in read.columns)
@@ -26,7 +30,7 @@ def columns(table: Table) -> dict[str, list[str]]:
     return {c.name: [c.text(row) for row in range(table.rows)] for c in table.columns}
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt", ".parquet", ".jsonl"])
 def test_labels_are_found_beside_the_vectors(tmp_path: Path, suffix: str) -> None:
     vectors = tmp_path / "vectors.npy"
     assert find_sidecar(vectors) is None
@@ -148,7 +152,7 @@ def test_an_empty_line_is_an_empty_label(tmp_path: Path) -> None:
 
 
 def test_labels_that_vanish_are_a_users_problem(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="without labels"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_sidecar(tmp_path / "gone.tsv", 3)
 
 
@@ -162,3 +166,141 @@ def test_empty_cells_of_a_column_of_numbers_are_missing_values(tmp_path: Path) -
 def test_a_blank_line_at_the_end_is_not_a_label(tmp_path: Path, content: str, rows: int, wanted: list[str]) -> None:
     (found,) = columns(table(tmp_path, content, rows)).values()
     assert found == wanted
+
+
+def test_a_column_of_numbers_that_ends_in_words_is_text_to_its_last_digit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later block shows it, when the first ones are numbers already."""
+    monkeypatch.setattr(labels_text, "BLOCK_BYTES", 64)
+    values = [*(f"{i}.0" for i in range(100)), "none of these"]
+    lines = "\n".join(["a,b", *(f"{value},{i}" for i, value in enumerate(values))])
+    read = table(tmp_path, lines, 101, ".csv")
+    assert [c.kind for c in read.columns] == ["text", "number"]
+    assert columns(read)["a"] == values
+
+
+def test_reading_by_arrow_and_by_python_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_text, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(labels_text, "BLOCK_LINES", 3)
+    text = "name,n,kind\n" + "".join(f'"thing, {i}",{i},{"ab"[i % 2]}\n' for i in range(20))
+    even = table(tmp_path, text, 20, ".csv")
+    uneven = table(tmp_path, text + "one more\n", 21, ".csv")
+    assert [c.kind for c in even.columns] == [c.kind for c in uneven.columns] == ["text", "number", "category"]
+    assert {name: texts[:20] for name, texts in columns(uneven).items()} == columns(even)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".parquet", ".jsonl"])
+def test_an_empty_file_is_told(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(UserError, match=r"vectors.*\.$"):
+        table(tmp_path, "", 3, suffix)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_reading_is_given_up_when_it_is_no_longer_wanted(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"vectors{suffix}"
+    arrow = pa.table({"name": ["a", "b"]})
+    parquet.write_table(arrow, path) if suffix == ".parquet" else path.write_text("name\na\nb\n")
+
+    def poll() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_sidecar(path, 2, poll=poll)
+
+
+# Parquet and JSON
+
+
+def test_parquet_is_read_with_its_types_and_without_its_vectors(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.parquet"
+    arrow = pa.table({"name": ["a", "b"], "code": ["007", "1"], "n": [1.5, None], "v": [[1.0, 2.0], [3.0, 4.0]]})
+    parquet.write_table(arrow, path)
+    read = read_sidecar(path, 2).table
+    assert [(c.name, c.kind) for c in read.columns] == [("name", "text"), ("code", "text"), ("n", "number")]
+    assert columns(read)["code"] == ["007", "1"]
+
+
+def test_json_is_read_line_by_line(tmp_path: Path) -> None:
+    lines = '{"name": "a", "year": 1990}\n{"name": "b\\nc", "tags": ["x"]}\n'
+    assert columns(table(tmp_path, lines, 2, ".jsonl")) == {"name": ["a", "b\nc"], "year": ["1990", ""], "tags": ["", '["x"]']}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+@pytest.mark.parametrize("content", [b"PAR1 and no more", b'{"a": 1}\n{"a": ', b"\xff\xfe\x00"])
+def test_damaged_tables_are_told_in_a_sentence(tmp_path: Path, suffix: str, content: bytes) -> None:
+    with pytest.raises(UserError) as raised:
+        table(tmp_path, content, 3, suffix)
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith(".")
+
+
+def test_a_parquet_that_unpacks_to_more_than_there_is_room_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vectors.parquet"
+    parquet.write_table(pa.table({"name": ["x" * 100_000] * 5000}), path)
+    assert path.stat().st_size < 200_000
+    monkeypatch.setattr(labels_table, "MEMORY_SHARE", 1e-5)
+    with pytest.raises(UserError, match=r"'name'.* unpacks to more"):
+        read_sidecar(path, 5000)
+
+
+def test_a_file_without_a_label_column_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.parquet"
+    parquet.write_table(pa.table({"v": [[1.0], [2.0]]}), path)
+    with pytest.raises(UserError, match="no column"):
+        read_sidecar(path, 2)
+
+
+# Joining
+
+
+def joined(folder: Path, text: str, rows: int, by: str | None = None, own: Table | None = None) -> tuple[list[str], str | None]:
+    path = folder / "labels.csv"
+    path.write_text(text)
+    labels = read_sidecar(path, rows, own, by)
+    assert labels.table.rows == rows
+    assert all(len(column) == rows for column in labels.table.columns)
+    return columns(labels.table)["name"], labels.note
+
+
+def test_fewer_lines_are_joined_by_the_numbers_of_their_rows(tmp_path: Path) -> None:
+    names, note = joined(tmp_path, "name,row\nd,3\nb,1\n", 5)
+    assert names == ["", "b", "", "d", ""]
+    assert note is not None
+    assert note.endswith("labels.csv is joined by its column 'row': 3 of 5 rows have no line.")
+
+
+def test_as_many_lines_are_joined_in_order_unless_a_column_is_named(tmp_path: Path) -> None:
+    text = "name,id\nb,1\nc,2\na,0\n"
+    assert joined(tmp_path, text, 3) == (["b", "c", "a"], None)
+    names, note = joined(tmp_path, text, 3, by="id")
+    assert names == ["a", "b", "c"]
+    assert note is not None
+    assert note.endswith("is joined by its column 'id'.")
+
+
+def test_lines_are_joined_by_a_column_that_the_vectors_file_has_too(tmp_path: Path) -> None:
+    own = table_from_arrow("v.parquet", pa.table({"key": ["x", "y", "z"]}))
+    names, note = joined(tmp_path, "key,name\nz,third\nw,stray\nx,first\nv,stray too\n", 3, own=own)
+    assert names == ["first", "", "third"]
+    assert note is not None
+    assert note.endswith("1 of 3 rows have no line and 2 of 4 lines belong to no row.")
+
+
+@pytest.mark.parametrize("ids", ["0 0", "0 9", "0 1.5", "0 x"], ids=["twice", "too large", "not whole", "no number"])
+def test_a_column_that_does_not_tell_rows_is_told(tmp_path: Path, ids: str) -> None:
+    first, second = ids.split()
+    text = f"name,id\na,{first}\nb,{second}\n"
+    with pytest.raises(UserError, match=r"3 lines.* 5 rows.* no column"):
+        joined(tmp_path, text, 5)
+    with pytest.raises(UserError, match=r"'id'.* does not tell"):
+        joined(tmp_path, text, 5, by="id")
+    with pytest.raises(UserError, match=r"no column 'nr'; it has name, id\."):
+        joined(tmp_path, text, 5, by="nr")
+
+
+def test_numbers_that_are_not_said_to_be_rows_join_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no column"):
+        joined(tmp_path, "name,legs\na,2\nb,4\n", 9)

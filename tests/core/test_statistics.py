@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.statistics import MIN_SAMPLES, Ratio, median, median_ratio
+from core.statistics import MIN_SAMPLES, Ratio, median, median_ratio, running_medians
 
 
 def timings(generator: np.random.Generator, typical: float, count: int) -> list[float]:
@@ -90,3 +90,10 @@ def test_the_same_samples_and_seed_give_the_same_interval() -> None:
 def test_one_outlier_hardly_moves_the_median() -> None:
     assert median([1.0, 2.0, 3.0, 4.0, 1e9]) == 3.0
     assert median([2.0, 1.0]) == 1.5
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 40])
+def test_running_medians_are_those_of_the_last_few(count: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    expected = [np.median(values[max(0, i - 6) : i + 1]) for i in range(count)]
+    np.testing.assert_array_equal(running_medians([float(v) for v in values], 7), expected)

@@ -82,7 +82,7 @@ def test_a_row_is_named_by_the_first_column_that_is_not_numbers() -> None:
     read = table(id=["1", "2"], name=["ant", "bee"], other=["x", "y"])
     assert read.label_column.name == "name"
     assert read.label(1) == "bee"
-    assert read.record(0) == [("id", "1"), ("name", "ant"), ("other", "x")]
+    assert [(c.name, c.text(0)) for c in read.columns] == [("id", "1"), ("name", "ant"), ("other", "x")]
 
 
 def test_a_row_is_named_by_a_number_where_there_is_nothing_else() -> None:

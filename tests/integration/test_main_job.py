@@ -12,10 +12,9 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialogButtonBox
 
-from app.theme import COMPILED, EAGER
 from app.views.array_chooser import ArrayChooser
-from app.views.neighbours import LABEL, ROW
-from core.types import Floats
+from app.views.neighbours_table import LABEL, ROW
+from core.types import MODES, Floats
 from resources import SAMPLE
 from tests.core import written
 from tests.integration.conftest import WAIT_MS, Program, nearest
@@ -77,8 +76,8 @@ def test_flipping_the_switch_asks_again_and_changes_the_chart(program: Program, 
     program.answered(program.flip_switch)
     assert (program.dots("compiled"), program.dots("eager")) == (1, 1)
     assert [line[ROW] for line in program.table()] == ids
-    colours = {point.pen().color().name().upper() for point in program.window.timings.dots.points()}
-    assert colours == {COMPILED.upper(), EAGER.upper()}
+    dots = program.window.timings.chart.dots
+    assert [dots.count(mode, hollow) for mode in MODES for hollow in (True, False)] == [1, 0, 1, 0]
     program.answered(program.flip_switch)
     assert program.dots("compiled") == 2
 
@@ -102,8 +101,8 @@ def test_a_race_runs_both_ways_and_says_what_it_found(program: Program, file: Pa
     words = program.window.timings.words.text()
     assert "95 % interval" in words
     assert "times as fast" in words or "no difference shown yet" in words
-    hollow = [p for p in program.window.timings.dots.points() if p.brush().style() == Qt.BrushStyle.NoBrush]
-    assert len(hollow) == sum(s.timing.first for s in program.controller.timings.samples) >= 2
+    hollow = sum(program.window.timings.chart.dots.count(mode, True) for mode in MODES)
+    assert hollow == sum(s.timing.first for s in program.controller.timings.samples) >= 2
 
 
 def test_first_calls_stay_out_of_the_medians(program: Program, file: Path) -> None:

@@ -15,7 +15,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from app.views.selected import LINES
+from app.views.rows_table import LINES
 from core.types import Floats
 from tests.integration.conftest import WAIT_MS, Program, nearest
 
@@ -209,7 +209,7 @@ def test_the_table_lists_the_selected_rows(program: Program, file: Path) -> None
     program.controller.select(1)
     program.window.tabs.bar.setCurrentIndex(1)
     _changed(program, lambda: program.controller.change_selection(lambda: np.array([4, 30, 31]), "replace"))
-    model, table = program.window.selected.table_model, program.window.selected.table
+    model, table = program.window.selected.table.table_model, program.window.selected.table
     texts = [[model.index(r, c).data() for c in range(model.columnCount())] for r in range(model.rowCount())]
     assert texts == [["4", "thing 4", "even", "2"], ["30", "thing 30", "even", "15"], ["31", "thing 31", "odd", "15.5"]]
     assert [model.headerData(c, Qt.Orientation.Horizontal) for c in range(4)] == ["Row", "name", "kind", "weight"]
@@ -221,7 +221,7 @@ def test_the_table_lists_the_selected_rows(program: Program, file: Path) -> None
 
 def test_a_long_selection_is_listed_as_one_scrolls(program: Program, file: Path) -> None:
     program.open(file)
-    model = program.window.selected.table_model
+    model = program.window.selected.table.table_model
     program.controller.selection.set(np.arange(3 * LINES))
     assert model.rowCount() == LINES
     while model.canFetchMore():
@@ -322,12 +322,11 @@ def test_neighbours_of_the_mean(program: Program, file: Path, vectors: Floats) -
     assert result is not None
     extended = np.vstack([vectors, vectors[chosen].astype(np.float64).mean(axis=0)])
     assert result.ids.tolist() == nearest(extended.astype(np.float64), 500, 10)
-    assert program.window.neighbours._title.text() == "Mean of 4 rows"
-    assert "to the mean of 4 rows" in program.window.neighbours._note.text()
-    assert "Mean of 4 rows" in _names(program)
+    assert program.window.neighbours._title.text() == "mean of 4 rows"
+    assert "mean of 4 rows" in _names(program)
     program.answered(lambda: program.controller.select(9))
     program.answered(program.window.action("back").trigger)
-    assert program.window.neighbours._title.text() == "Mean of 4 rows"
+    assert program.window.neighbours._title.text() == "mean of 4 rows"
     program.drawn()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QTimer
 
+from core.queries import RowQuery
 from core.types import NeighboursRequest, ProjectRequest
 from tests.integration.conftest import WAIT_MS, Program
 
@@ -92,7 +93,7 @@ def test_requests_are_frozen(program: Program, file: Path) -> None:
     program.open(file)
     dataset = program.controller.dataset.dataset
     assert dataset is not None
-    for request in (NeighboursRequest(dataset, 0, 3, "l2"), ProjectRequest(dataset)):
+    for request in (NeighboursRequest(dataset, RowQuery(0), 3, "l2"), ProjectRequest(dataset)):
         try:
             request.mode = "eager"  # type: ignore[misc]
         except AttributeError:

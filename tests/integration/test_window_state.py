@@ -15,7 +15,7 @@ from core.types import ComputeOptions
 from tests.integration.conftest import Program
 
 
-def _reopened(qtbot: QtBot, settings: Settings) -> Window:
+def reopened(qtbot: QtBot, settings: Settings) -> Window:
     """The window of a later start, whose compute thread never runs."""
     window = Window(Controller(settings, Notices(), ComputeOptions("cpu")))
     qtbot.addWidget(window)
@@ -32,7 +32,7 @@ def test_docks_are_remembered(qtbot: QtBot, program: Program, settings: Settings
     timings.close()
     colours.setFloating(True)
     program.window.close()
-    window = _reopened(qtbot, settings)
+    window = reopened(qtbot, settings)
     kept = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}
     assert not kept["Timings"].isVisible()
     assert kept["Colour by"].isFloating()
@@ -45,7 +45,7 @@ def test_a_damaged_layout_falls_back(qtbot: QtBot, settings: Settings, tmp_path:
     store.setValue("docks", b"nonsense")
     store.setValue("geometry", b"nonsense")
     store.sync()
-    window = _reopened(qtbot, Settings(QSettings(f"{tmp_path}/settings.ini", QSettings.Format.IniFormat)))
+    window = reopened(qtbot, Settings(QSettings(f"{tmp_path}/settings.ini", QSettings.Format.IniFormat)))
     assert all(dock.isVisible() for dock in window.findChildren(QDockWidget))
     window.close()
 
