@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import queue
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Any
 
+from app import file_commands
 from app.figures import figure
 from app.lab_lines import lab_lines
-from core.dataset import Dataset
-from core.engine import Engine
-from core.errors import Cancelled, CompileUnavailable, UserError
+from app.session import Answer, Session
+from core.errors import CompileUnavailable, UserError
 from core.export import save_npy
 from core.lab import LabRun
 from core.lab_records import record
@@ -32,24 +28,13 @@ from core.table import Table
 from core.types import (
     METRICS,
     STORAGES,
-    AnnotateRequest,
-    AnnotateResult,
     BenchRequest,
     BenchResult,
     BenchRow,
-    Broken,
-    Completed,
     ComputeOptions,
-    DeviceInfo,
-    Event,
-    Failed,
-    InspectRequest,
-    InspectResult,
     LabRequest,
     LabTable,
     LabTableRequest,
-    LoadRequest,
-    LoadResult,
     Mode,
     NeighboursRequest,
     NeighboursResult,
@@ -58,10 +43,6 @@ from core.types import (
     Progress,
     ProjectRequest,
     ProjectResult,
-    Ready,
-    Request,
-    Result,
-    Stopped,
 )
 
 DEVICES = ("metal", "cuda", "cpu", "gpu")
@@ -99,7 +80,7 @@ def parse_window(arguments: Sequence[str]) -> WindowOptions:
         description="Explore embeddings: a map, true nearest neighbours, and what compiling buys.",
         epilog=f"Without a window: kinscope {{{','.join(COMMANDS)}}} --help",
     )
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a .npy or .npz file; the sample if left out")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a file of vectors; the sample if left out")
     _add_file_options(parser)
     parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="draw the window, write its picture, and end")
     parser.add_argument("--select", type=int, metavar="N", help="make row N the query")
@@ -126,103 +107,6 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     print(json.dumps(document, indent=2) if options.json else text)
     return 0
-
-
-class Session(AbstractContextManager["Session"]):
-    """An engine that is asked one thing at a time."""
-
-    device: DeviceInfo
-
-    def __init__(self, options: ComputeOptions) -> None:
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._engine = Engine(self._events.put, options)
-
-    def __enter__(self) -> Session:
-        self._engine.start()
-        match self._events.get():
-            case Ready(device):
-                self.device = device
-            case Broken(error):
-                raise error
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._engine.close()
-
-    def ask(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Result:
-        """The result of `request`; `progress` is told how far it is. Raises what the engine raised."""
-        number = self._engine.submit(request)
-        while True:
-            match self._events.get():
-                case Completed(job, _, result) if job == number:
-                    return result
-                case Failed(job, _, error) if job == number:
-                    raise error
-                case Stopped(job, _) if job == number:
-                    raise Cancelled
-                case Progress() as far if progress is not None:
-                    progress(far)
-
-    def mode(self, compile_wanted: bool) -> Mode:
-        """The mode to run in; tells on standard error where compiling was asked for and cannot work."""
-        if compile_wanted and self.device.compile_problem:
-            print(f"kinscope: not compiled. {self.device.compile_problem}", file=sys.stderr)
-        return "compiled" if compile_wanted and not self.device.compile_problem else "eager"
-
-    def load(self, options: argparse.Namespace) -> Dataset:
-        result = self.ask(LoadRequest(options.file, options.array, options.bfloat16))
-        assert isinstance(result, LoadResult)
-        return result.dataset
-
-    def annotate(self, dataset: Dataset) -> Table | None:
-        result = self.ask(AnnotateRequest(dataset))
-        assert isinstance(result, AnnotateResult)
-        if result.problem:
-            print(f"kinscope: {result.problem}", file=sys.stderr)
-        return result.table
-
-
-Answer = tuple[dict[str, Any], str]
-
-
-def _info(session: Session, options: argparse.Namespace) -> Answer:
-    dataset = session.load(options)
-    table = session.annotate(dataset)
-    inspected = session.ask(InspectRequest(dataset))
-    assert isinstance(inspected, InspectResult)
-    device = session.device
-    document = {
-        "file": str(dataset.path),
-        "array": dataset.array_name,
-        "rows": dataset.rows,
-        "dims": dataset.dims,
-        "dtype": dataset.dtype_name,
-        "format": dataset.format,
-        "bytes": dataset.bytes,
-        "mapped": dataset.mapped,
-        "labels": None if table is None else {"file": table.source, "columns": [c.name for c in table.columns]},
-        "non_finite_rows": len(inspected.non_finite_rows),
-        "device": device.kind,
-        "device_name": device.name,
-        "memory_budget_bytes": device.budget_bytes,
-        "blas": device.blas,
-        "compile_problem": device.compile_problem,
-    }
-    labels = "none" if table is None else f"{table.source} ({', '.join(c.name for c in table.columns)})"
-    lines = [
-        ("rows", f"{dataset.rows:,}"),
-        ("dims", f"{dataset.dims:,}"),
-        ("dtype", dataset.dtype_name),
-        ("format", dataset.format + (f", array {dataset.array_name}" if dataset.array_name else "")),
-        ("bytes", f"{dataset.bytes:,}" + (", mapped" if dataset.mapped else ", unpacked into memory")),
-        ("labels", labels),
-        ("non-finite rows", f"{len(inspected.non_finite_rows):,}"),
-        ("device", f"{device.kind}: {device.name}"),
-        ("memory budget", f"{device.budget_bytes / 1e9:.1f} GB"),
-        ("BLAS", device.blas),
-        ("compiling", device.compile_problem or "works"),
-    ]
-    return document, "\n".join([str(dataset.path), *(f"  {name:<16} {value}" for name, value in lines)])
 
 
 def _knn(session: Session, options: argparse.Namespace) -> Answer:
@@ -437,7 +321,14 @@ def _tell_progress(progress: Progress) -> None:
     print(f"\r{text:<60}", end="\r" if not text else "", file=sys.stderr, flush=True)
 
 
-COMMANDS = {"bench": _bench, "info": _info, "knn": _knn, "project": _project}
+COMMANDS = {
+    "info": file_commands.info,
+    "knn": _knn,
+    "project": _project,
+    "convert": file_commands.convert,
+    "recall": file_commands.recall,
+    "bench": _bench,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -447,12 +338,15 @@ def _parser() -> argparse.ArgumentParser:
         ("info", "tell what a file holds"),
         ("knn", "list the exact nearest neighbours of rows or of other vectors"),
         ("project", "write the leading components of all rows"),
+        ("convert", "write the vectors and labels in another format"),
+        ("recall", "compare our neighbours with the true ones in the file"),
         ("bench", "measure beside the peers that are installed"),
     ):
         command = commands.add_parser(name, help=about, description=about.capitalize() + ".")
         if name != "bench":
             command.add_argument("file", type=Path, metavar="FILE")
             _add_file_options(command)
+        file_commands.add_arguments(name, command)
         command.add_argument("--json", action="store_true", help="print one JSON document")
         if name in ("knn", "project"):
             command.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
@@ -487,7 +381,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
     _add_compute_options(parser)
-    parser.add_argument("--array", metavar="NAME", help="which array of an .npz archive")
+    parser.add_argument("--array", metavar="NAME", help="which array or column of a file with several")
     parser.add_argument("--bfloat16", action="store_true", help="read uint16 as the bits of bfloat16")
 
 

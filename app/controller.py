@@ -45,9 +45,9 @@ from core.types import (
     DistancesRequest,
     DistancesResult,
     Event,
-    ExportKind,
     ExportRequest,
     ExportResult,
+    ExportWhat,
     Failed,
     LabRequest,
     LabTable,
@@ -65,6 +65,8 @@ from core.types import (
     ProjectRequest,
     ProjectResult,
     Ready,
+    RecallRequest,
+    RecallResult,
     Request,
     Stopped,
 )
@@ -245,11 +247,19 @@ class Controller(QObject):
         if len(self.selection):
             self.query.select(MeanQuery(self.selection.rows))
 
-    def export(self, path: Path, what: ExportKind) -> None:
-        """Write the selected rows to a file."""
-        dataset = self.dataset.dataset
-        if dataset is not None and len(self.selection):
-            self._submit(ExportRequest(dataset, self.selection.rows, path, what, self.dataset.table))
+    def export(self, path: Path, what: ExportWhat, everything: bool = False) -> None:
+        """Write the selected rows, or all of them, or the neighbours that are listed, to a file."""
+        dataset, table = self.dataset.dataset, self.dataset.table
+        if dataset is None:
+            return
+        if what == "neighbours":
+            if (found := self.neighbours.shown) is not None:
+                self._submit(ExportRequest(dataset, found.ids, path, what, table, distances=found.distances))
+            return
+        rows = None if everything else self.selection.rows
+        places = (self.projection.rows, self.projection.coords) if what == "coordinates" else None
+        if rows is None or len(rows):
+            self._submit(ExportRequest(dataset, rows, path, what, table, places))
 
     def show_columns(self, names: tuple[str, ...]) -> None:
         """Show these columns of the labels beside each neighbour, now and in later runs."""
@@ -316,11 +326,17 @@ class Controller(QObject):
         self._bridge.engine.cancel("race")
         self.timings.set_race(0)
 
+    def check_recall(self) -> None:
+        """Compare our neighbours with the true ones that came with the file."""
+        dataset = self.dataset.dataset
+        if dataset is not None and dataset.truth is not None:
+            self._submit(RecallRequest(dataset, mode=self.mode))
+
     def cancel(self) -> None:
         """Cancel whatever runs or waits."""
         self.stop_race()
         self.lab.stop()
-        for key in ("load", "annotate", "project", "neighbours", "distances", "queries", "export", "live"):
+        for key in ("load", "annotate", "project", "neighbours", "distances", "queries", "export", "recall", "live"):
             self._bridge.engine.cancel(key)
 
     # What follows from it
@@ -425,7 +441,7 @@ class Controller(QObject):
         if self.jobs.idle:
             self.settled.emit()
 
-    def _take(self, request: Request, result: object) -> None:
+    def _take(self, request: Request, result: object) -> None:  # noqa: C901 - one case a result
         current: Dataset | None = self.dataset.dataset
         match result:
             case LoadResult():
@@ -448,13 +464,16 @@ class Controller(QObject):
                 self.colouring.measure(result)
             case OpenQueriesResult(dataset):
                 self.queries_opened.emit(dataset)
-            case ExportResult(path=path, what=what, count=count):
-                self.notices.info(f"{count:,} {'rows' if what == 'csv' else 'vectors'} written to {path}.")
+            case ExportResult(paths=paths, what=what, count=count):
+                things = "rows" if what in ("labels", "coordinates") else what
+                self.notices.info(f"{count:,} {things} written to {' and '.join(map(str, paths))}.")
+            case RecallResult():
+                self.notices.info(result.sentence)
             case NeighboursResult(dataset=dataset) if dataset is current:
                 self._on_neighbours(request.key, result)
 
     def _on_loaded(self, result: LoadResult) -> None:
-        for key in ("annotate", "project", "neighbours", "distances"):
+        for key in ("annotate", "project", "neighbours", "distances", "recall"):
             self._bridge.engine.cancel(key)
         self.stop_race()
         self._leave()
@@ -465,6 +484,8 @@ class Controller(QObject):
         self.projection.show_preview(result.preview)
         self.undo.forget()
         self.settings.remember(result.dataset.path)
+        if result.dataset.notes:
+            self.notices.info(" ".join(result.dataset.notes))
         self._submit(AnnotateRequest(result.dataset))
         self._project()
         self.lab.ask_table()

@@ -42,6 +42,8 @@ from app.models.neighbours import METRIC_NAMES
 from app.settings import ThemeChoice
 from app.theme import DARK, LIGHT, style_sheet
 from app.views.activity import ActivityView
+from app.views.array_chooser import ArrayChooser
+from app.views.export_dialog import ask_where
 from app.views.filter_bar import FilterBar
 from app.views.filters import FiltersView
 from app.views.lab import LabView
@@ -62,7 +64,7 @@ from core.choosing import How
 from core.errors import ArrayChoice, JoinNeeded
 from core.readers import SUFFIXES
 from core.readers.sidecar import SUFFIXES as LABEL_SUFFIXES
-from core.types import AnnotateRequest, ExportKind, LoadRequest, OpenQueriesRequest
+from core.types import AnnotateRequest, ExportWhat, LoadRequest, OpenQueriesRequest
 from resources import SAMPLE
 
 DOCKS_VERSION = 2
@@ -163,12 +165,17 @@ class Window(QMainWindow):
             "project_selected": c.project_selected,
             "project_all": c.project_all,
             "mean": c.ask_mean,
-            "export_csv": lambda: self._export_dialog("csv"),
-            "export_npy": lambda: self._export_dialog("npy"),
+            "export_labels": lambda: self._export_dialog("labels"),
+            "export_vectors": lambda: self._export_dialog("vectors"),
+            "export_coordinates": lambda: self._export_dialog("coordinates"),
+            "export_neighbours": lambda: self._export_dialog("neighbours"),
+            "export_all": lambda: self._export_dialog("vectors", everything=True),
+            "export_map": lambda: self._export_dialog("coordinates", everything=True),
             "follow": lambda: c.set_following(not c.neighbours.follows),
             "axes": lambda: self.map.show_axes(self._actions["axes"].isChecked()),
             "compile": lambda: c.set_compiled(c.mode == "eager"),
             "race": c.race,
+            "recall": c.check_recall,
             "cancel": c.cancel,
             "fit": self.map.fit,
             "lab": self._toggle_lab,
@@ -280,7 +287,7 @@ class Window(QMainWindow):
         pill = self.selection_bar.selected
         pill.offer(actions["project_selected"], "Map only")
         pill.offer(actions["mean"], "Mean")
-        pill.offer_menu("Export", [actions["export_csv"], actions["export_npy"]])
+        pill.offer_menu("Export", [actions[f"export_{what}"] for what in ("labels", "vectors", "coordinates")])
         pill.offer(actions["select_none"], "✕")
 
     def _connect(self) -> None:
@@ -288,8 +295,8 @@ class Window(QMainWindow):
         c.notices.attach(self.notice.show_notice)
         c.device_known.connect(self._update_state)
         c.mode_changed.connect(self._update_state)
-        # Queued: the question waits for an answer in an event loop of its own, after the job has ended.
-        c.choice_needed.connect(self._choose_array, Qt.ConnectionType.QueuedConnection)
+        # Queued: a question waits for an answer in an event loop of its own, after the job has ended.
+        c.choice_needed.connect(self._choose_array)
         c.join_needed.connect(self._choose_join, Qt.ConnectionType.QueuedConnection)
         c.dataset.opened.connect(self.notice.hide)
         c.jobs.changed.connect(self._show_opening)
@@ -363,7 +370,8 @@ class Window(QMainWindow):
             self._file.setText(
                 f"{dataset.name}   {dataset.rows:,} × {dataset.dims:,} {dataset.dtype_name} · {size(dataset.bytes)}{missing}"
             )
-            self._file.setToolTip(str(dataset.path))
+            held = "mapped: it takes no memory of its own" if dataset.mapped else "read into memory"
+            self._file.setToolTip(f"{dataset.path}\n{dataset.format}, {held}")
             self.setWindowTitle(f"{dataset.name} — Kinscope")
         if c.device is not None:
             self._device.setText(c.device.line)
@@ -384,11 +392,14 @@ class Window(QMainWindow):
             "redo": c.undo.can_redo,
             "selection": len(c.selection) > 0,
             "several": len(c.selection) >= FEWEST_PROJECTED,
+            "map": len(c.projection.rows) > 0,
+            "mapped": len(c.projection.rows) > 0 and len(c.selection) > 0,
             "part": c.projection.only is not None,
             "back": c.query.can_go_back,
             "forward": c.query.can_go_forward,
             "busy": not c.jobs.idle,
             "compiler": problem is None,
+            "truth": dataset is not None and dataset.truth is not None,
             "uint16": dataset is not None and dataset.dtype_name == "uint16",
             "labels": c.dataset.table is not None,
             "filters": bool(c.filters.filters),
@@ -450,12 +461,10 @@ class Window(QMainWindow):
         else:
             c.query.clear()
 
-    def _export_dialog(self, what: ExportKind) -> None:
-        title, pattern = {"csv": ("Export labels", "Text (*.csv)"), "npy": ("Export vectors", "Vectors (*.npy)")}[what]
-        name, _ = QFileDialog.getSaveFileName(self, title, f"selected.{what}", pattern)
-        if name:
-            path = Path(name)
-            self._controller.export(path if path.suffix else path.with_suffix(f".{what}"), what)
+    def _export_dialog(self, what: ExportWhat, everything: bool = False) -> None:
+        dataset = self._controller.dataset.dataset
+        if dataset is not None and (path := ask_where(self, what, dataset.path, everything)) is not None:
+            self._controller.export(path, what, everything)
 
     def apply_theme(self) -> None:
         choice = self._theme_override or self._controller.settings.theme
@@ -543,11 +552,9 @@ class Window(QMainWindow):
             self._recent.addAction("No file opened yet").setEnabled(False)
 
     def _choose_array(self, request: LoadRequest | OpenQueriesRequest, choices: tuple[ArrayChoice, ...]) -> None:
-        names = [str(choice) for choice in choices]
-        about = f"{request.path.name} holds several arrays:"
-        text, chosen = QInputDialog.getItem(self, "Which array?", about, names, 0, False)
-        if chosen:
-            self._controller.open_array(request, choices[names.index(text)].name)
+        dialog = ArrayChooser(self, request.path.name, choices)
+        dialog.picked.connect(lambda name: self._controller.open_array(request, name))
+        dialog.open()
 
     def _open_elsewhere(self, url: QUrl) -> None:
         """Show a page in the browser, or play a file in the system's player."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import UserError
+from core.errors import ArrayChoice, UserError
+from core.table import Table
+from core.truth import Truth
 
 SAMPLE_RUN = 16
 
@@ -24,10 +27,10 @@ class FileGuard:
     fd: int
     size: int
     modified_ns: int
-    offset: int  # where the array begins
+    offset: int | None  # where the array begins, None where only its library knows
 
     @classmethod
-    def watch(cls, path: Path, fd: int, offset: int) -> FileGuard:
+    def watch(cls, path: Path, fd: int, offset: int | None) -> FileGuard:
         """Watch the open file `fd` through a descriptor of its own, closed when the guard goes."""
         own = os.dup(fd)
         status = os.fstat(own)
@@ -47,6 +50,7 @@ class FileGuard:
 
     def read_into(self, out: NDArray[Any], position: int) -> None:
         """Fill contiguous `out` with the bytes at `position` of the array."""
+        assert self.offset is not None
         view = memoryview(out.reshape(-1).view(np.uint8).data)
         filled = 0
         while filled < len(view):
@@ -70,6 +74,10 @@ class Dataset:
     array_name: str | None = None  # inside an archive
     mapped: bool = True
     guard: FileGuard | None = field(default=None, repr=False)
+    arrays: tuple[ArrayChoice, ...] = ()  # all of a file that holds several
+    metadata: Callable[[], Table] | None = field(default=None, repr=False)  # reads what the file itself tells of its rows
+    truth: Truth | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()  # what else the file has, in sentences
 
     @property
     def rows(self) -> int:
@@ -102,7 +110,8 @@ class Dataset:
     def _read_rows(self, selection: slice) -> NDArray[Any]:
         """Rows in order. Read, not mapped, where they lie together: a fault for every page costs more than the copy."""
         start, stop, step = selection.indices(self.rows)
-        if self.guard is None or step != 1 or not self.array.flags.c_contiguous:
+        lies_together = self.guard is not None and self.guard.offset is not None and self.array.flags.c_contiguous
+        if self.guard is None or step != 1 or not lies_together:
             return self.array[selection]
         rows = np.empty((max(0, stop - start), self.dims), self.array.dtype)
         self.guard.read_into(rows, start * self.dims * self.array.itemsize)

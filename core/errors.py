@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The arrays that a sentence lists at most.
+MAX_LISTED = 12
 MAX_REASON = 200
 
 
@@ -26,16 +28,23 @@ class ArrayChoice:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    preview: str = ""  # the beginning of its first row
+    is_source: bool = False  # what others in the file were made from
 
     def __str__(self) -> str:
         return f"{self.name} ({' x '.join(map(str, self.shape))} {self.dtype})"
+
+
+def likeliest(choices: tuple[ArrayChoice, ...]) -> ArrayChoice:
+    """The one to offer first: not what others were made from, floats rather than whole numbers, the widest, the longest."""
+    return max(choices, key=lambda choice: (not choice.is_source, "float" in choice.dtype, *choice.shape[::-1]))
 
 
 class ChoiceNeeded(UserError):
     """A file holds several arrays that could be meant; `choices` lists them."""
 
     def __init__(self, path: str, choices: tuple[ArrayChoice, ...]) -> None:
-        listed = ", ".join(map(str, choices))
+        listed = ", ".join(map(str, choices[:MAX_LISTED])) + (" and more" if len(choices) > MAX_LISTED else "")
         super().__init__(f"{path} holds {len(choices)} arrays: {listed}. Name the one to open (--array NAME).")
         self.choices = choices
 

@@ -21,7 +21,7 @@ Mode = Literal["compiled", "eager"]
 Exact = Literal["proven", "computed in full"]
 DeviceKind = Literal["metal", "cuda", "cpu"]
 Storage = Literal["float32", "float16", "bfloat16"]
-ExportKind = Literal["csv", "npy"]
+ExportWhat = Literal["labels", "vectors", "coordinates", "neighbours"]
 Way = Literal["plain", "product", "fused"]
 
 METRICS: tuple[Metric, ...] = ("l2", "cosine", "inner_product", "l1", "linf")
@@ -91,7 +91,7 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnnotateRequest:
-    """Read the labels beside the file, or those in `path`, line by line or joined by the column `by`."""
+    """Read the labels beside the file or in it, or those in `path`, line by line or joined by the column `by`."""
 
     dataset: Dataset
     path: Path | None = None
@@ -160,14 +160,27 @@ class OpenQueriesRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write some rows to a file: their labels and fields as CSV, or their vectors as .npy."""
+    """Write some rows to a file, whose suffix chooses the format: their fields, with vectors, coordinates or distances."""
 
     dataset: Dataset
-    rows: Ids  # (m,)
+    rows: Ids | None  # (m,); None: all
     path: Path
-    what: ExportKind
+    what: ExportWhat
     table: Table | None = None
+    places: tuple[Ids, Floats] | None = None  # rows on the map (p,), sorted, and where they are (p, c); the others are left out
+    distances: NDArray[np.float64] | None = None  # (m,)
     key: str = "export"
+    priority: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RecallRequest:
+    """Compare our neighbours with the true ones that came with the file."""
+
+    dataset: Dataset
+    k: int | None = None  # None: as many as the file lists
+    mode: Mode = "compiled"
+    key: str = "recall"
     priority: int = 3
 
 
@@ -214,6 +227,7 @@ Request = (
     | DistancesRequest
     | OpenQueriesRequest
     | ExportRequest
+    | RecallRequest
     | BenchRequest
     | LabTableRequest
     | LabRequest
@@ -308,9 +322,29 @@ class OpenQueriesResult:
 @dataclass(frozen=True, slots=True)
 class ExportResult:
     dataset: Dataset
-    path: Path
-    what: ExportKind
+    paths: tuple[Path, ...]
+    what: ExportWhat
     count: int  # rows written
+
+
+@dataclass(frozen=True, slots=True)
+class RecallResult:
+    dataset: Dataset
+    metric: Metric
+    k: int
+    queries: int
+    found: int  # of queries * k neighbours, those no farther than the k-th of the file's
+    nearer: int  # queries of which the file's k-th neighbour is farther than ours: its truth is not exact
+
+    @property
+    def recall(self) -> float:
+        return self.found / (self.queries * self.k)
+
+    @property
+    def sentence(self) -> str:
+        missed = self.queries * self.k - self.found
+        text = f"Recall {self.recall:.4f}: of {self.queries:,} × {self.k} true neighbours {missed:,} are missed."
+        return text + (f" For {self.nearer:,} queries ours are nearer than the file's." if self.nearer else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +391,7 @@ Result = (
     | NeighboursResult
     | DistancesResult
     | ExportResult
+    | RecallResult
     | BenchResult
     | LabTable
     | LabRun

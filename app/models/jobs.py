@@ -15,6 +15,7 @@ NAMES = {
     "race": "Racing",
     "lab": "Measuring",
     "lab table": "Listing the lab",
+    "recall": "Checking recall",
     "distances": "Measuring distances",
     "queries": "Looking into the file",
 }

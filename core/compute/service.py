@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +20,7 @@ from core.compute.limits import Limits, measure_limits
 from core.compute.measuring import Rule
 from core.compute.projection import Fit, Projector
 from core.compute.query_vectors import query_vector
+from core.compute.recall import compare
 from core.compute.search import NearestRows
 from core.compute.storage import RoundedRows
 from core.compute.subset import SomeRows
@@ -27,11 +30,12 @@ from core.compute.vectors import ArrayRows, Scan, Vectors, scan_rows
 from core.compute.workloads import WORKLOADS, workload_named
 from core.dataset import Dataset
 from core.errors import CompileUnavailable, UserError
-from core.export import save_table, save_vectors
 from core.lab import LabRun
 from core.queries import row_of
 from core.readers import open_dataset, open_queries
+from core.readers.joining import Labels
 from core.readers.options import OpenOptions
+from core.readers.projector import metadata_beside
 from core.readers.sidecar import find_sidecar, read_sidecar
 from core.types import (
     COMPONENTS,
@@ -43,6 +47,7 @@ from core.types import (
     DistancesResult,
     ExportRequest,
     ExportResult,
+    Floats,
     Ids,
     InspectRequest,
     InspectResult,
@@ -59,9 +64,13 @@ from core.types import (
     Preview,
     ProjectRequest,
     ProjectResult,
+    RecallRequest,
+    RecallResult,
     Request,
     Result,
 )
+from core.writers import save
+from core.writers.content import content_of
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +128,7 @@ class Service:
                 ) from error
             raise
 
-    def _answer(self, request: Request, job: Job) -> Result:
+    def _answer(self, request: Request, job: Job) -> Result:  # noqa: C901 - one case a request
         match request:
             case LoadRequest():
                 return self._load(request, job)
@@ -137,6 +146,8 @@ class Service:
                 return OpenQueriesResult(open_queries(path, OpenOptions(array)))
             case ExportRequest():
                 return self._export(request, job)
+            case RecallRequest():
+                return self._recall(request, job)
             case LabTableRequest():
                 return self._lab_table(request, job)
             case LabRequest():
@@ -152,7 +163,7 @@ class Service:
 
     def _load(self, request: LoadRequest, job: Job) -> LoadResult:
         job.report("Opening", 0, 0)
-        dataset = open_dataset(request.path, OpenOptions(request.array, request.bfloat16))
+        dataset = open_dataset(request.path, OpenOptions(request.array, request.bfloat16, _telling(job)))
         low, high = PREVIEW_ROWS
         ids = dataset.sample_rows(int(np.clip(PREVIEW_VALUES // dataset.dims, low, high)))
         sample = dataset.read(ids)
@@ -172,11 +183,11 @@ class Service:
     def _annotate(self, request: AnnotateRequest, job: Job) -> AnnotateResult:
         dataset = request.dataset
         path = request.path or find_sidecar(dataset.path)
-        if path is None:
+        if path is None and dataset.metadata is None:
             return AnnotateResult(dataset, None, None)
         job.report("Reading labels", 0, 0)
         try:
-            labels = read_sidecar(path, dataset.rows, by=request.by, poll=job.give_way)
+            labels = _labels(dataset, path, request.by, job)
         except UserError as error:
             if request.path is not None:  # what is shown stays
                 raise
@@ -248,6 +259,17 @@ class Service:
         distances = distances_to(vectors, vector, metric, job.give_way, job.report, row_of(query))
         return DistancesResult(dataset, query, metric, distances)
 
+    def _recall(self, request: RecallRequest, job: Job) -> RecallResult:
+        dataset, truth = request.dataset, request.dataset.truth
+        if truth is None:
+            raise UserError(f"{dataset.name} has no ground truth to compare with; open an HDF5 file of ann-benchmarks.")
+        if truth.metric is None:
+            raise UserError(f"The ground truth of {dataset.name} is by {truth.distance!r}, a distance that is not computed here.")
+        k = min(request.k or truth.k, truth.k, dataset.rows)
+        vectors = self._resident(dataset, job).vectors
+        found = compare(NearestRows(vectors, truth.metric, self.device), truth, k, request.mode, job.give_way, job.report)
+        return RecallResult(dataset, truth.metric, k, len(truth.queries), found.found, found.nearer)
+
     def _resident(self, dataset: Dataset, job: Job) -> _Held:
         """`dataset` with its vectors on the device; those of another data set make room first."""
         held = self._hold(dataset, job)
@@ -279,21 +301,24 @@ class Service:
         return part
 
     def _export(self, request: ExportRequest, job: Job) -> ExportResult:
-        dataset, rows, path = request.dataset, request.rows, request.path
+        dataset, path, coords = request.dataset, request.path, None
+        rows = np.arange(dataset.rows) if request.rows is None else request.rows
+        if request.places is not None:
+            rows, coords = _placed(rows, *request.places)
         labels = None if request.table is None else Path(request.table.source)
-        inputs = filter(None, [dataset.path, find_sidecar(dataset.path), labels])
-        if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
-            raise UserError(f"{path} is what is being shown; choose another file for the export.")
+        inputs = [dataset.path, find_sidecar(dataset.path), labels, None if dataset.guard is None else dataset.guard.path]
+        targets = [path, metadata_beside(path)] if path.suffix.lower() == ".tsv" else [path]
+        for target, other in product(targets, filter(None, inputs)):
+            if target.exists() and other.exists() and target.samefile(other):
+                raise UserError(f"{target} is what is being shown; choose another file for the export.")
 
         def told(written: int) -> None:
             job.give_way()
             job.report("Exporting", written, len(rows))
 
-        if request.what == "csv":
-            save_table(path, request.table, rows, told)
-        else:
-            save_vectors(path, dataset, rows, told)
-        return ExportResult(dataset, path, request.what, len(rows))
+        vectors = request.what == "vectors"
+        content = content_of(dataset, rows, request.table, coords, request.distances, vectors)
+        return ExportResult(dataset, save(path, content, told), request.what, len(rows))
 
     def _lab_table(self, request: LabTableRequest, job: Job) -> LabTable:
         bed = self._bed(request.dataset, job)
@@ -324,3 +349,29 @@ class Service:
     def _forget(self) -> None:
         self._held = None
         mx.clear_cache()
+
+
+def _labels(dataset: Dataset, path: Path | None, by: str | None, job: Job) -> Labels:
+    """Those of `path`, or else what the file of vectors itself tells, which says what its rows are called in any case."""
+    own = None if dataset.metadata is None else dataset.metadata()
+    if path is not None:
+        return read_sidecar(path, dataset.rows, own, by, job.give_way)
+    assert own is not None
+    return Labels(own)
+
+
+def _placed(rows: Ids, mapped: Ids, coords: Floats) -> tuple[Ids, Floats]:
+    """Those of `rows` that are on the map, and where."""
+    positions = np.searchsorted(mapped, rows).clip(max=len(mapped) - 1)
+    on_the_map = mapped[positions] == rows
+    return rows[on_the_map], coords[positions[on_the_map]]
+
+
+def _telling(job: Job) -> Callable[[int, int], None]:
+    """For a reader: how far it is goes to the job, whether to go on comes from there."""
+
+    def told(done: int, total: int) -> None:
+        job.poll()
+        job.report("Reading", done, total)
+
+    return told

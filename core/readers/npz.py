@@ -5,17 +5,19 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import psutil
+from numpy.typing import NDArray
 
 from core.dataset import Dataset
-from core.errors import ArrayChoice, ChoiceNeeded, UserError
+from core.errors import ArrayChoice, Cancelled, UserError
 from core.readers import npy
+from core.readers.arrays import PREVIEW_VALUES, check_vectors, choose, first_values, one_line, value_name
+from core.readers.mapped import map_array
 from core.readers.options import OpenOptions, Reader
+from core.readers.room import check_room
 
-# A compressed array may take this share of the memory that is free when it is opened.
-MEMORY_SHARE = 0.5
 UNPACK_BYTES = 1 << 24
 
 
@@ -23,26 +25,29 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
     try:
         with zipfile.ZipFile(path) as archive:
             return _open_archive(path, archive, options)
-    except UserError:
+    except (UserError, Cancelled):
         raise
     except Exception as error:  # a damaged archive fails in a dozen ways
-        raise UserError(f"{path} is a damaged .npz archive ({error}); save it again with numpy.savez.") from None
+        raise UserError(f"{path} is a damaged .npz archive ({one_line(error)}); save it again with numpy.savez.") from None
 
 
 def _open_archive(path: Path, archive: zipfile.ZipFile, options: OpenOptions) -> Dataset:
     headers = _headers(path, archive)
-    name = _choose(path, headers, options.array)
+    arrays = tuple(ArrayChoice(name, h.shape, h.dtype.name) for name, h in headers.items())
+    name = choose(path, arrays, options.array, lambda name: _preview(archive, name, headers[name])).name
     where = f"{path} ({name})"
     header = headers[name]
-    npy.check_vectors(header, where)
-    dtype_name = npy.value_name(header.dtype, options, where)
+    check_vectors(header.dtype, header.shape, where)
+    dtype_name = value_name(header.dtype, options, where)
     entry = archive.getinfo(f"{name}.npy")
     if entry.file_size < header.offset + header.nbytes:
         raise UserError(f"{where} is cut short: it needs {header.nbytes:,} bytes of values; save it again.")
     if entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1:
-        array, guard = npy.map_array(path, header, _data_start(path, entry) + header.offset)
-        return Dataset(path, array, "npz", dtype_name, name, guard=guard)
-    return Dataset(path, _unpack(where, archive, entry, header), "npz", dtype_name, name, mapped=False)
+        start = _data_start(path, entry) + header.offset
+        array, guard = map_array(path, header.shape, header.dtype, start, header.fortran)
+        return Dataset(path, array, "npz", dtype_name, name, guard=guard, arrays=arrays)
+    unpacked = _unpack(where, archive, entry, header, options)
+    return Dataset(path, unpacked, "npz", dtype_name, name, mapped=False, arrays=arrays)
 
 
 def _headers(path: Path, archive: zipfile.ZipFile) -> dict[str, npy.Header]:
@@ -57,21 +62,15 @@ def _headers(path: Path, archive: zipfile.ZipFile) -> dict[str, npy.Header]:
     return headers
 
 
-def _choose(path: Path, headers: dict[str, npy.Header], wanted: str | None) -> str:
-    """The array the user named, else the only one that holds vectors."""
-    if wanted is not None:
-        if wanted not in headers:
-            raise UserError(f"{path} has no array {wanted!r}; it holds {', '.join(headers)}.")
-        return wanted
-    if len(headers) == 1:
-        return next(iter(headers))
-    tables = [n for n, h in headers.items() if len(h.shape) == 2 and h.dtype.kind in "fiu" and min(h.shape) > 0]
-    if len(tables) == 1:
-        return tables[0]
-    if not tables:
-        shapes = ", ".join(f"{n} {h.shape}" for n, h in headers.items())
-        raise UserError(f"{path} holds no 2-d array of numbers ({shapes}); save the vectors as (rows, dimensions).")
-    raise ChoiceNeeded(str(path), tuple(ArrayChoice(n, headers[n].shape, headers[n].dtype.name) for n in tables))
+def _preview(archive: zipfile.ZipFile, name: str, header: npy.Header) -> str:
+    """The beginning of the first row; of an array in Fortran's order its first values lie far apart, and are not looked for."""
+    if header.fortran:
+        return ""
+    with archive.open(f"{name}.npy") as member:
+        member.read(header.offset)
+        length = min(header.shape[1], PREVIEW_VALUES + 1)
+        some = member.read(length * header.dtype.itemsize)
+    return first_values(np.frombuffer(some, header.dtype))
 
 
 def _data_start(path: Path, entry: zipfile.ZipInfo) -> int:
@@ -82,23 +81,22 @@ def _data_start(path: Path, entry: zipfile.ZipInfo) -> int:
     return int(entry.header_offset + 30 + name_length + extra_length)
 
 
-def _unpack(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, header: npy.Header) -> np.ndarray:
-    needed, free = header.nbytes, psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * free:
-        raise UserError(
-            f"{where} is compressed and unpacks to {needed / 1e9:.1f} GB, of which {MEMORY_SHARE * free / 1e9:.1f} GB "
-            "may be used now; save it uncompressed with numpy.save, which is mapped."
-        )
-    data = bytearray(needed)
+def _unpack(
+    where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, header: npy.Header, options: OpenOptions
+) -> NDArray[Any]:
+    needed = header.nbytes
+    check_room(where, needed, "is compressed")
+    data = np.empty(needed, np.uint8)
     filled = 0
     with archive.open(entry) as member:
         member.read(header.offset)
         while filled < needed and (part := member.read(min(UNPACK_BYTES, needed - filled))):
-            data[filled : filled + len(part)] = part
+            data[filled : filled + len(part)] = np.frombuffer(part, np.uint8)
             filled += len(part)
+            options.told(filled, needed)
     if filled < needed:
         raise UserError(f"{where} is cut short: {filled:,} of {needed:,} bytes; save it again.")
     return np.ndarray(header.shape, header.dtype, data, order="F" if header.fortran else "C")
 
 
-READER = Reader("npz", (".npz",), lambda head: head.startswith(b"PK\x03\x04"), _open)
+READER = Reader("npz", (".npz",), lambda probe: probe.head.startswith(b"PK\x03\x04"), _open)

@@ -14,8 +14,10 @@ import pytest
 
 from app import cli
 from app.__main__ import main
+from core.readers import open_dataset
 from core.statistics import Ratio
 from core.types import BenchRow, Floats
+from tests.core import written
 
 
 @pytest.fixture
@@ -49,8 +51,80 @@ def test_info_tells_what_a_file_holds(capsys: pytest.CaptureFixture[str], file: 
         "non_finite_rows": 0,
         "device": "cpu",
     }
-    assert found["labels"] == {"file": str(file.with_suffix(".txt")), "columns": ["label"]}
+    assert found["labels"] == {"file": str(file.with_suffix(".txt")), "columns": [{"name": "label", "kind": "text"}]}
     assert found["blas"]
+
+
+def test_info_tells_arrays_columns_truth_and_notes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    written.hdf5(tmp_path / "a.hdf5")
+    found = _json(capsys, "info", tmp_path / "a.hdf5")
+    assert found["ground_truth"] == {"queries": 6, "k": 10, "distance": "euclidean", "metric": "l2"}
+    assert {array["name"]: array["shape"] for array in found["arrays"]}["neighbors"] == [6, 10]
+    assert (found["array"], found["mapped"]) == ("train", True)
+    written.anndata(tmp_path / "a.h5ad")
+    found = _json(capsys, "info", tmp_path / "a.h5ad", "--array", "obsm/X_pca")
+    kinds = {column["name"]: column["kind"] for column in found["labels"]["columns"]}
+    assert kinds == {"_index": "text", "kind": "category", "depth": "number"}
+    written.projector(tmp_path / "t.bytes", bookmarksPath="b.json")
+    assert main(["info", str(tmp_path / "t.bytes"), "--device", "cpu"]) == 0
+    assert "b.json" in capsys.readouterr().out
+
+
+def test_several_arrays_are_listed_and_one_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, a=written.X, b=written.X[:7])
+    assert main(["info", str(path), "--device", "cpu"]) == 1
+    assert "a (40 x 5 float32), b (7 x 5 float32)" in capsys.readouterr().err
+    assert _json(capsys, "info", path, "--array", "b")["rows"] == 7
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".csv", ".tsv", ".jsonl"])
+def test_convert_writes_vectors_and_labels(
+    capsys: pytest.CaptureFixture[str], file: Path, vectors: Floats, tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / "to").mkdir()
+    out = tmp_path / "to" / f"out{suffix}"
+    found = _json(capsys, "convert", file, out)
+    assert found["output"][0] == str(out)
+    dataset = open_dataset(out)
+    np.testing.assert_array_equal(dataset.read(slice(None)), vectors)
+    if suffix != ".npy":
+        assert found["columns"] == ["label"]
+        assert dataset.metadata is not None
+        assert dataset.metadata().label(7) == "name 7"
+
+
+def test_convert_takes_labels_from_a_file_that_is_named(capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("kind,size\n" + "".join(f"k{i},{i}\n" for i in range(300)))
+    out = tmp_path / "to.parquet"
+    assert _json(capsys, "convert", file, out, "--metadata", other)["columns"] == ["kind", "size"]
+    other.write_text("a\nb\nc\n")
+    out.unlink()
+    assert main(["convert", str(file), str(out), "--metadata", str(other), "--device", "cpu"]) == 1
+    assert "other.csv" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("out", "words"), [("out.xyz", ".parquet"), ("v.npy", "being shown"), ("none/out.npy", "written")])
+def test_convert_refuses_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path, out: str, words: str
+) -> None:
+    before = file.read_bytes()
+    assert main(["convert", str(file), str(tmp_path / out), "--device", "cpu"]) == 1
+    assert words in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+def test_recall_is_told(capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.hdf5"
+    written.hdf5(path)
+    found = _json(capsys, "recall", path, "-k", 5)
+    assert (found["recall"], found["k"], found["queries"], found["found"]) == (1, 5, 6, 30)
+    assert main(["recall", str(path), "--device", "cpu"]) == 0
+    assert "Recall 1.0000" in capsys.readouterr().out
+    assert main(["recall", str(file), "--device", "cpu"]) == 1
+    assert "no ground truth" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine", "inner_product"])

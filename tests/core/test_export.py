@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import os
 from pathlib import Path
@@ -11,11 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.columns import make_column
-from core.dataset import Dataset
-from core.errors import Cancelled, UserError
-from core.export import STEP, save_npy, save_table, save_vectors
-from core.table import Table
+from core.errors import UserError
+from core.export import save_npy
 from tests.core.conftest import needs_permissions
 
 OLD, NEW = np.arange(3), np.arange(12.0, dtype=np.float32).reshape(4, 3)
@@ -101,52 +97,4 @@ def test_an_unwritable_folder_is_told_and_leaves_the_old_file(path: Path) -> Non
             save_npy(path, NEW)
     finally:
         path.parent.chmod(0o700)
-    assert_old_file_alone(path)
-
-
-ROWS = np.array([1, 3])
-
-
-def _dataset(path: Path, array: Any) -> Dataset:
-    return Dataset(path, array, "npy", str(array.dtype))
-
-
-def test_vectors_are_written_as_they_are_read(path: Path) -> None:
-    for dtype in (np.float16, np.float32, np.float64, np.int8):
-        array = np.arange(15).reshape(5, 3).astype(dtype)
-        save_vectors(path, _dataset(path, array), ROWS)
-        got = np.load(path)
-        np.testing.assert_array_equal(got, array[ROWS])
-        assert got.dtype == (np.float64 if dtype == np.float64 else np.float32)
-    assert os.listdir(path.parent) == [path.name]
-
-
-def test_many_vectors_are_written_step_by_step(path: Path) -> None:
-    array = np.random.default_rng(0).random((3 * STEP + 5, 2), np.float32)
-    told: list[int] = []
-    save_vectors(path, _dataset(path, array), np.arange(len(array)), told.append)
-    np.testing.assert_array_equal(np.load(path), array)
-    assert told == [0, STEP, 2 * STEP, 3 * STEP]
-
-
-def test_a_table_is_written_with_its_fields(tmp_path: Path) -> None:
-    columns = (make_column("name", ["a", 'say "b", c', "c", "ü\nd", "e"]), make_column("weight", ["1", "2", "3", "", "0.5"]))
-    out = tmp_path / "out.csv"
-    save_table(out, Table("t.tsv", 5, columns), ROWS)
-    with out.open(newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [["row", "name", "weight"], ["1", 'say "b", c', "2"], ["3", "ü\nd", ""]]
-    save_table(out, None, ROWS)
-    assert out.read_text().split() == ["row", "1", "3"]
-
-
-def test_an_export_that_is_given_up_leaves_the_old_file_and_nothing_else(path: Path) -> None:
-    def told(written: int) -> None:
-        if written:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        save_vectors(path, _dataset(path, np.ones((STEP + 1, 2))), np.arange(STEP + 1), told)
-    assert_old_file_alone(path)
-    with pytest.raises(Cancelled):
-        save_table(path, None, np.arange(STEP + 1), told)
     assert_old_file_alone(path)

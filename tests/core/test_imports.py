@@ -49,6 +49,10 @@ def test_the_engine_package_never_loads_qt() -> None:
     assert loaded & MLX
 
 
+def test_libraries_of_single_formats_are_not_loaded_before_such_a_file_is_opened() -> None:
+    assert not loaded_by("import core.readers, core.writers") & {"h5py", "torch", "lance", "safetensors"}
+
+
 @pytest.mark.parametrize("command", [["info"], ["knn", "--row", "0", "-k", "3"], ["project", "-o", "OUT"], ["--version"]])
 def test_headless_commands_load_no_qt(tmp_path: Path, command: list[str]) -> None:
     file = tmp_path / "vectors.npy"

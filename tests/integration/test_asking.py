@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QInputDialog
+from PySide6.QtWidgets import QFileDialog
 
+from app.views.array_chooser import ArrayChooser
 from core.queries import AnalogyQuery, FileQuery, row_of
 from core.types import Floats
 from tests.integration.conftest import WAIT_MS, Program, nearest
@@ -220,17 +221,27 @@ def test_files_that_do_not_fit_are_refused_in_the_dialog(
     assert not dialog.ask.isEnabled()
 
 
+def _chooser(program: Program) -> ArrayChooser:
+    def shown() -> list[ArrayChooser]:
+        return [chooser for chooser in program.window.findChildren(ArrayChooser) if chooser.isVisible()]
+
+    program.bot.waitUntil(lambda: len(shown()) == 1, timeout=WAIT_MS)
+    return shown()[0]
+
+
 def test_one_of_several_arrays_is_chosen(
     program: Program, file: Path, vectors: Floats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez(tmp_path / "two.npz", first=vectors[:20], second=vectors[:9] * 3)
     program.open(file)
     dialog = program.window.asking.file
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *args: ("", False))
     _choose(program, monkeypatch, tmp_path / "two.npz")
+    _chooser(program).reject()
     program.bot.waitUntil(lambda: "several arrays" in dialog.told.text(), timeout=WAIT_MS)
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *args: (args[3][1], True))
     _choose(program, monkeypatch, tmp_path / "two.npz")
+    chooser = _chooser(program)
+    chooser.table.selectRow(1)
+    chooser.accept()
     program.bot.waitUntil(dialog.ask.isEnabled, timeout=WAIT_MS)
     assert "two.npz: second" in dialog.told.text()
     assert dialog.row.maximum() == 8

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtWidgets import QDialogButtonBox
 
+from app.views.array_chooser import ArrayChooser
 from app.views.neighbours_table import LABEL, ROW
 from core.types import MODES, Floats
 from resources import SAMPLE
+from tests.core import written
 from tests.integration.conftest import WAIT_MS, Program, nearest
 
 
@@ -233,27 +235,62 @@ def test_choosing_the_other_axis_component_swaps_them(program: Program, file: Pa
     assert program.controller.projection.settings.axes == (1, 0)
 
 
-def test_the_chosen_array_of_several_is_opened(
-    program: Program, tmp_path: Path, vectors: Floats, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "two.npz"
-    np.savez(path, first=vectors[:20], second=vectors[:, :5])
-    asked: list[list[str]] = []
+def _asked(program: Program) -> ArrayChooser:
+    program.bot.waitUntil(lambda: bool(program.window.findChildren(ArrayChooser)), timeout=WAIT_MS)
+    return program.window.findChildren(ArrayChooser)[0]
 
-    def choose(parent: object, title: str, about: str, names: list[str], *rest: object) -> tuple[str, bool]:
-        asked.append(names)
-        assert program.controller.jobs.idle
-        return names[1], True
 
-    monkeypatch.setattr(QInputDialog, "getItem", choose)
+def test_the_chosen_array_of_several_is_opened(program: Program, tmp_path: Path, vectors: Floats) -> None:
+    path = tmp_path / "several.npz"
+    np.savez(path, first=vectors[:20, :4], second=vectors[:, :5], counts=np.arange(12).reshape(3, 4))
     program.controller.open(path, select=7)
+    dialog = _asked(program)
+    assert [dialog.table.item(row, 0).text() for row in range(3)] == ["first", "second", "counts"]  # type: ignore[union-attr]
+    assert [dialog.table.item(1, column).text() for column in (1, 2, 3)] == ["500", "5", "float32"]  # type: ignore[union-attr]
+    assert dialog.chosen is not None
+    assert dialog.chosen.name == "second"  # the likeliest
+    QTest.mouseClick(dialog.buttons.button(QDialogButtonBox.StandardButton.Open), Qt.MouseButton.LeftButton)
     program.bot.waitUntil(lambda: program.controller.neighbours.result is not None, timeout=WAIT_MS)
     program.drawn()
-    assert len(asked[0]) == 2
     dataset = program.controller.dataset.dataset
     assert dataset is not None
     assert (dataset.array_name, dataset.dims) == ("second", 5)
     assert program.controller.query.row == 7
+
+
+def test_another_array_than_the_likeliest_is_opened_by_a_double_click(program: Program, tmp_path: Path, vectors: Floats) -> None:
+    path = tmp_path / "two.npz"
+    np.savez(path, first=vectors[:20, :4], second=vectors[:, :5])
+    program.controller.open(path)
+    table = _asked(program).table
+    first = table.item(0, 0)
+    assert first is not None
+    place = table.visualItemRect(first).center()
+    with program.bot.waitSignal(program.controller.dataset.opened, timeout=WAIT_MS):
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        QTest.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert program.controller.dataset.dataset is not None
+    assert program.controller.dataset.dataset.array_name == "first"
+    program.drawn()
+
+
+def test_what_of_a_projectors_files_is_not_used_is_told(program: Program, tmp_path: Path) -> None:
+    written.projector(tmp_path / "t.bytes", bookmarksPath="marks.json")
+    with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+        program.controller.open(tmp_path / "projector_config.json")
+    assert "marks.json" in program.message
+    assert program.controller.dataset.table is not None
+    assert program.controller.dataset.table.label(3) == written.NAMES[3]
+    program.drawn()
+
+
+def test_recall_is_told_of_a_file_with_its_truth(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "truth.hdf5"
+    written.hdf5(path)
+    program.open(path)
+    with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+        program.window.action("recall").trigger()
+    assert program.message.startswith("Recall 1.0000")
 
 
 def test_an_old_complaint_goes_when_a_file_opens(program: Program, file: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
@@ -228,18 +229,18 @@ def test_a_long_selection_is_listed_as_one_scrolls(program: Program, file: Path)
     assert model.rowCount() == 3 * LINES
 
 
-@pytest.mark.parametrize("what", ["csv", "npy"])
+@pytest.mark.parametrize(("what", "suffix"), [("labels", ".csv"), ("vectors", ".npy")])
 def test_the_selection_is_exported(
-    program: Program, file: Path, vectors: Floats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    program: Program, file: Path, vectors: Floats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, suffix: str
 ) -> None:
     program.open(file)
-    out = tmp_path / f"out.{what}"
+    out = tmp_path / f"out{suffix}"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out.with_suffix("")), ""))
     _changed(program, lambda: program.controller.change_selection(lambda: np.array([2, 17]), "replace"))
     with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
         program.window.action(f"export_{what}").trigger()
     assert "2 rows written" in program.message or "2 vectors written" in program.message
-    if what == "npy":
+    if suffix == ".npy":
         np.testing.assert_array_equal(np.load(out), vectors[[2, 17]])
     else:
         with out.open(newline="") as text:
@@ -247,12 +248,35 @@ def test_the_selection_is_exported(
         assert lines == [["row", "name", "kind", "weight"], ["2", "thing 2", "even", "1"], ["17", "thing 17", "odd", "8.5"]]
 
 
+def test_the_map_and_the_neighbours_are_exported(
+    program: Program, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.open(file)
+    with program.bot.waitSignal(program.controller.neighbours.changed, timeout=WAIT_MS):
+        program.controller.select(3)
+    result, projection = program.controller.neighbours.result, program.controller.projection
+    assert result is not None
+    out = tmp_path / "out.parquet"
+    # A name without a suffix takes the kind that is chosen.
+    answer = (str(out.with_suffix("")), "Parquet (*.parquet)")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
+    for action, rows in (("export_map", np.arange(len(projection.rows))), ("export_neighbours", result.ids)):
+        with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
+            program.window.action(action).trigger()
+        table = pyarrow.parquet.read_table(out)
+        assert table["name"].to_pylist() == [f"thing {row}" for row in rows]
+        if action == "export_map":
+            np.testing.assert_array_equal(table["coordinates"].to_pylist(), projection.coords)
+        else:
+            np.testing.assert_array_equal(table["distance"], result.distances)
+
+
 def test_an_export_that_cannot_be_is_told_in_a_sentence(program: Program, file: Path, tmp_path: Path) -> None:
     program.open(file)
     _changed(program, program.window.action("select_all").trigger)
     for path, words in ((tmp_path / "none" / "x.csv", "cannot be written"), (file.with_suffix(".tsv"), "is being shown")):
         with program.bot.waitSignal(program.controller.settled, timeout=WAIT_MS):
-            program.controller.export(path, "csv")
+            program.controller.export(path, "labels")
         assert words in program.message
     assert file.with_suffix(".tsv").read_text().startswith("name\t")
 
