@@ -81,6 +81,31 @@ RETRACING: tuple[tuple[str, Function, bool], ...] = (
 )
 
 
+def two_wrappers() -> Any:
+    calls = []
+
+    def f(x: mx.array) -> mx.array:
+        calls.append(x)
+        return x + 1
+
+    one, other = mx.compile(f), mx.compile(f)
+    one(mx.array(1.0))
+    other(mx.array(1.0))
+    return len(calls)
+
+
+def wrappers_thrown_away() -> Any:
+    calls = []
+
+    def f(x: mx.array) -> mx.array:
+        calls.append(x)
+        return x + 1
+
+    mx.compile(f)(mx.array(1.0))
+    mx.compile(f)(mx.array(1.0))
+    return len(calls)
+
+
 def retracing() -> Iterator[Finding]:
     """What traces again, counted, with what the call cost."""
     x = mx.random.normal((64, 64))
@@ -88,6 +113,8 @@ def retracing() -> Iterator[Finding]:
     f = compiled(chain)
     for about, trigger, surprise in RETRACING:
         yield _counted(about, trigger, partial(trigger, f, x), surprise)
+    yield _outcome("Two wrappers of one function share what is kept: its body ran once.", two_wrappers)
+    yield _outcome("A wrapper that is thrown away takes that with it: the body ran twice.", wrappers_thrown_away, True)
 
 
 # Shapeless
