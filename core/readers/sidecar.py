@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,6 +40,15 @@ def read_sidecar(path: Path, rows: int, own: Table | None = None, by: str | None
     except OSError as error:
         raise UserError(f"The labels in {path} cannot be read ({reason(error)}).") from None
     pa.default_memory_pool().release_unused()  # what reading took beyond the columns
+    table = _without_vectors(table)
     if not table.columns:
         raise UserError(f"{path} has no column that could be a label.")
     return joined(table, lines, rows, own, by)
+
+
+def _without_vectors(table: Table) -> Table:
+    """Without the columns x0, x1, … of numbers: the vectors themselves, written to a file of the same name."""
+    numbers = {column.name for column in table.columns if column.is_number}
+    dims = next(i for i in count() if f"x{i}" not in numbers)
+    vectors = {f"x{i}" for i in range(dims)} if dims > 1 else set()
+    return replace(table, columns=tuple(c for c in table.columns if c.name not in vectors)) if vectors else table

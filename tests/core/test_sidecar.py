@@ -81,6 +81,14 @@ def test_a_column_without_a_name_is_numbered(tmp_path: Path) -> None:
     assert list(columns(table(tmp_path, "\tb\n1\t2\t3\n4\t5\n", 2))) == ["column 1", "b", "column 3"]
 
 
+def test_the_vectors_themselves_in_columns_are_no_labels(tmp_path: Path) -> None:
+    found = columns(table(tmp_path, "name,x0,x1,x2,x4\na,1,2,3,4\nb,5,6,7,8\n", 2, ".csv"))
+    assert found == {"name": ["a", "b"], "x4": ["4", "8"]}
+    assert list(columns(table(tmp_path, "x0\n1\n2\n", 2, ".csv"))) == ["x0"]  # one column is no vectors
+    with pytest.raises(UserError, match="no column that could be a label"):
+        table(tmp_path, "x0,x1\n1,2\n3,4\n", 2, ".csv")
+
+
 def test_short_lines_are_filled_with_nothing(tmp_path: Path) -> None:
     assert columns(table(tmp_path, "x\ty\na\tb\nc\n", 2)) == {"x": ["a", "c"], "y": ["b", ""]}
 
