@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from core.compute.device import select
+from core.compute.service import Service
 from core.errors import UserError
 from core.readers import open_dataset
 from core.readers.options import OpenOptions
-from core.types import DeviceInfo, DeviceKind
+from core.types import ComputeOptions, DeviceInfo, DeviceKind
 
 settings.register_profile("kinscope", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("kinscope")
@@ -34,6 +35,29 @@ LAYOUTS: tuple[DeviceKind, ...] = ("cpu", "metal") if UNDER_TEST.kind == "cpu" e
 def device() -> DeviceInfo:
     """The device under test, selected for the thread that runs the tests."""
     return UNDER_TEST
+
+
+class Quiet:
+    """A job that nobody wants to end; counts how often it gave way."""
+
+    def __init__(self) -> None:
+        self.gave_way = 0
+
+    def poll(self) -> None: ...
+
+    def give_way(self) -> None:
+        self.gave_way += 1
+
+    def report(self, stage: str, done: int, total: int) -> None: ...
+
+    def tell(self, result: object) -> None: ...
+
+
+@pytest.fixture
+def service(device: DeviceInfo) -> Iterator[Service]:
+    service = Service(ComputeOptions(device.kind))
+    yield service
+    service._forget()
 
 
 @pytest.fixture

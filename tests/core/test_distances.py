@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from core.compute.vectors import Poll, Report, Vectors, no_poll, no_report
 from core.dataset import Dataset
 from core.errors import Cancelled, UserError
 from core.queries import RowQuery
-from core.types import METRICS, ComputeOptions, DeviceKind, DistancesRequest, DistancesResult, Floats, Metric
-from tests.core.conftest import LAYOUTS
+from core.types import METRICS, DeviceKind, DistancesRequest, DistancesResult, Floats, Metric
+from tests.core.conftest import LAYOUTS, Quiet
 from tests.core.test_knn import Doubles, Values, held, normal, order_of
 
 every_metric = pytest.mark.parametrize("metric", METRICS)
@@ -116,29 +115,6 @@ def test_a_poll_that_raises_ends_it(device: object) -> None:
 
     with pytest.raises(Cancelled):
         to_row(held(normal(300, 6)), 0, "l2", poll)
-
-
-class Quiet:
-    """A job that nobody wants to end; counts what it is told."""
-
-    def __init__(self) -> None:
-        self.gave_way = 0
-
-    def poll(self) -> None: ...
-
-    def give_way(self) -> None:
-        self.gave_way += 1
-
-    def report(self, stage: str, done: int, total: int) -> None: ...
-
-    def tell(self, result: object) -> None: ...
-
-
-@pytest.fixture
-def service(device: object) -> Iterator[Service]:
-    service = Service(ComputeOptions(None if LAYOUTS[0] != "cpu" else "cpu"))
-    yield service
-    service._forget()
 
 
 def test_the_service_measures_and_gives_way(service: Service) -> None:

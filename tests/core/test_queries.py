@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from core.queries import AnalogyQuery, FileQuery, MeanQuery, Query, RowQuery, Ve
 from core.readers import open_queries
 from core.types import (
     METRICS,
-    ComputeOptions,
     DistancesRequest,
     DistancesResult,
     Metric,
@@ -27,27 +25,10 @@ from core.types import (
     ProjectRequest,
     ProjectResult,
 )
-from tests.core.conftest import LAYOUTS
+from tests.core.conftest import Quiet
 from tests.core.test_knn import Doubles, normal, order_of
 
 NAMES = ("king", "man", "woman", "queen")
-
-
-class Quiet:
-    def poll(self) -> None: ...
-
-    def give_way(self) -> None: ...
-
-    def report(self, stage: str, done: int, total: int) -> None: ...
-
-    def tell(self, result: object) -> None: ...
-
-
-@pytest.fixture
-def service(device: object) -> Iterator[Service]:
-    service = Service(ComputeOptions(None if LAYOUTS[0] != "cpu" else "cpu"))
-    yield service
-    service._forget()
 
 
 @pytest.fixture
