@@ -64,6 +64,7 @@ class WayFigures:
     traces: int = 0  # that all calls made
     peak_bytes: int = 0  # of the device's memory, in one call, beyond what lay there before
     stages: tuple[tuple[str, float], ...] = ()  # (name, ms) of the last repeat
+    active_bytes: int = 0  # of the device's memory when the last call had ended: results, inputs and all else that lay there
 
     @property
     def median_ms(self) -> float | None:

@@ -121,6 +121,7 @@ def figures(run: LabRun, way: WayFigures) -> dict[str, object]:
         "pays_off_after_calls": run.pays_off_after(way),
         "traces": way.traces,
         "peak_bytes": way.peak_bytes,
+        "active_bytes": way.active_bytes,
         "gb_s": run.gb_s(way),
         "gflop_s": run.gflop_s(way),
         "share_of_limit": run.share_of_limit(way),

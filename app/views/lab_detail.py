@@ -13,14 +13,16 @@ from app.views.lab_findings import FindingsView
 from app.views.strips import StripsView
 from core.lab import LabRun, WayFigures
 
-FIGURES = ("median", "p95", "first", "repeats", "traces", "memory", "GB/s", "GFLOP/s", "of limit")
+FIGURES = ("median", "p95", "first", "repeats", "traces", "peak", "held", "GB/s", "GFLOP/s", "of limit")
 TIPS = {
     "median": "Median of all repeats, in milliseconds",
     "p95": "95 of 100 repeats took no longer, in milliseconds",
     "first": "The first call, which traces and generates code, in milliseconds",
-    "memory": "The most memory that one call took beyond its inputs",
+    "peak": "The most memory that one call took beyond what lay there before",
+    "held": "Memory in use when a call had ended: its results, its inputs and all else that lies there",
     "GB/s": "The least bytes that one call has to move, a second",
-    "of limit": "What the machine's memory and its float32 product would allow at best, over what it took",
+    "of limit": "What the machine's memory and its float32 product would allow at best, over what it took; more than all where "
+    "caches serve it",
 }
 UNTOLD = "Not run yet."
 
@@ -171,7 +173,7 @@ def _texts(run: LabRun, way: WayFigures) -> list[str]:
     """The figures of one way, in the order of FIGURES."""
     share = run.share_of_limit(way)
     ms = [_or_dash(value, " ms") for value in (way.median_ms, way.p95_ms, way.first_ms)]
-    counts = [str(len(way.ms)), str(way.traces), size(way.peak_bytes)]
+    counts = [str(len(way.ms)), str(way.traces), size(way.peak_bytes), size(way.active_bytes)]
     rates = [_or_dash(value) for value in (run.gb_s(way), run.gflop_s(way))]
     return [*ms, *counts, *rates, "–" if share is None else f"{share:.0%}"]
 

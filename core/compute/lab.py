@@ -81,7 +81,7 @@ def _timed(workload: Workload, size: str, bed: Bed, rule: Rule, blank: LabRun) -
     blank = replace(blank, least_bytes=trial.least_bytes, flops=trial.flops, tolerance=trial.tolerance)
     for _ in interleave(runners, rule, bed.poll):
         for runner, w in zip(runners, watched, strict=True):
-            runner.peak_bytes = w.peak_bytes
+            runner.peak_bytes, runner.active_bytes = w.peak_bytes, w.active_bytes
         error = _disagreement(watched)
         blank = replace(blank, error=error, problem=_void(error, trial))
         yield replace(blank, ways=tuple(runner.figures() for runner in runners))
@@ -91,11 +91,12 @@ def _timed(workload: Workload, size: str, bed: Bed, rule: Rule, blank: LabRun) -
 
 @dataclass
 class _Watched:
-    """Times one call of a way after another; keeps what the first computed, and the most memory that any took."""
+    """Times one call of a way after another; keeps what the first computed, and what memory they took."""
 
     way: Way
     first: list[NDArray[np.float64]] | None = None
     peak_bytes: int = 0
+    active_bytes: int = 0
 
     def __call__(self) -> Timing:
         before = mx.get_active_memory()
@@ -104,6 +105,7 @@ class _Watched:
             fence(*(array for array in made if isinstance(array, mx.array)))
         timing = watch.timing(0)
         self.peak_bytes = max(self.peak_bytes, timing.memory_bytes - before)
+        self.active_bytes = mx.get_active_memory()
         if self.first is None:
             self.first = _few(made)
         return timing

@@ -36,6 +36,7 @@ class Runner:
     first_ms: float | None = None
     traces: int = 0
     peak_bytes: int = 0
+    active_bytes: int = 0
     stages: tuple[tuple[str, float], ...] = ()
 
     def call(self) -> Timing:
@@ -45,7 +46,8 @@ class Runner:
         return timing
 
     def figures(self) -> WayFigures:
-        return WayFigures(self.name, self.compiled, tuple(self.ms), self.first_ms, self.traces, self.peak_bytes, self.stages)
+        memory = {"peak_bytes": self.peak_bytes, "active_bytes": self.active_bytes}
+        return WayFigures(self.name, self.compiled, tuple(self.ms), self.first_ms, self.traces, stages=self.stages, **memory)
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ def test_peak_memory_is_that_of_the_call_itself(bed: Bed) -> None:
     mx.eval(held)
     found = run(fake({"uncompiled": lambda: mx.ones((1 << 18,)) + 1.0}), bed)
     assert 1 << 20 <= found.ways[0].peak_bytes < held.nbytes
+    assert found.ways[0].active_bytes >= held.nbytes
 
 
 # Counted workloads
