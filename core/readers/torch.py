@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from core.readers.extras import library
 from core.readers.options import OpenOptions, Probe, Reader
 from core.readers.room import check_room
 
+log = logging.getLogger(__name__)
+
 # What files begin with that torch wrote before it wrote zip archives: a pickled number.
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 DEPTH = 3
@@ -27,8 +30,9 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
         check_room(str(path), path.stat().st_size)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # whatever a pickle may hold instead of tensors
-        raise UserError(f"{path} holds more than tensors, or is damaged ({one_line(error)}); save the tensors alone.") from None
+    except Exception as error:  # whatever a pickle may hold instead of tensors; torch's own words advise to unpickle it
+        log.info("torch does not read %s: %s", path, one_line(error))
+        raise UserError(f"{path} is damaged or holds more than tensors, which is never unpickled; save the tensors alone.") from None
     tensors = _tensors(torch, content)
     if not tensors:
         raise UserError(f"{path} holds no tensors; save the vectors as one.")
