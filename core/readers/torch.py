@@ -32,7 +32,9 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # whatever a pickle may hold instead of tensors; torch's own words advise to unpickle it
         log.info("torch does not read %s: %s", path, one_line(error))
-        raise UserError(f"{path} is damaged or holds more than tensors, which is never unpickled; save the tensors alone.") from None
+        raise UserError(
+            f"{path} is damaged or holds more than tensors, which is never unpickled; save the tensors alone."
+        ) from None
     tensors = _tensors(torch, content)
     if not tensors:
         raise UserError(f"{path} holds no tensors; save the vectors as one.")
