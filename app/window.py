@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QInputDialog,
     QLabel,
+    QLayout,
     QMainWindow,
     QMenu,
     QSizePolicy,
@@ -74,6 +75,10 @@ TIMINGS_HEIGHT = (170, 210)
 TIMINGS_SHARE = 0.25
 # Pixels from which a window is wide.
 WIDE = 1150
+# The smallest window. Qt's own would depend on who has the corner, and keep a wide window from ever becoming narrow.
+SMALLEST = (900, 600)
+# Pixels that the table of neighbours needs to be read.
+TABLE_WIDTH = 320
 # How labels are joined if not by a column.
 IN_ORDER = "line by line, in the order of the rows"
 # The share of the window's height that the lab takes when it is shown.
@@ -119,6 +124,9 @@ class Window(QMainWindow):
         self._build_menus()
         self._build_toolbar()
         self._build_map_tools()
+        cast(QLayout, self.layout()).setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self.setMinimumSize(*SMALLEST)
+        self.tabs.setMinimumWidth(TABLE_WIDTH)
         self.statusBar().setFixedHeight(32)  # the same with and without a job to show
         self.statusBar().addWidget(self._device)
         self.statusBar().addPermanentWidget(self.activity)

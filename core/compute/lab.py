@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import inf
 from time import perf_counter
 
 import mlx.core as mx
@@ -50,7 +51,7 @@ def run(workload: Workload, size: str | None, bed: Bed, rule: Rule, limits: Limi
         file=bed.file if chosen.of_file else "",
     )
     started, load = perf_counter(), OtherLoad()
-    last, told = blank, started
+    last, told = blank, -inf  # what comes first is told at once
     for last in _counted(workload, bed, blank) if workload.experiment else _timed(workload, chosen.name, bed, rule, blank):
         if perf_counter() - told > TOLD_EVERY_S:
             told = perf_counter()
