@@ -99,6 +99,8 @@ def run(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.command == "knn" and not (options.row or options.label or options.query):
         parser.error("knn: what is asked about is missing: --row N, --label TEXT or --query FILE.npy")
+    if options.command == "bench" and options.workload and options.only:
+        parser.error("bench: --only names cases beside the peers, --workload workloads of the lab; give one of them")
     try:
         with Session(_compute(options)) as session:
             document, text = COMMANDS[options.command](session, options)

@@ -221,6 +221,7 @@ class LabHistoryView(QWidget):
         self.choice.setMinimumWidth(180)
         for label in (self.note, self._about):
             label.setObjectName("dim")
+            label.setWordWrap(True)  # else the lab could not be narrower than a sentence
         top = QHBoxLayout()
         top.setSpacing(12)
         top.addWidget(self.choice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.models.chart import ChartModel
@@ -14,6 +15,7 @@ from app.views.timing_controls import TimingControls
 from app.views.timing_tip import last_words
 
 EMPTY = "Every query leaves a dot here: what it cost, compiled or not."
+SPACING = 5  # pixels between the words beside the chart
 
 
 class TimingsView(QWidget):
@@ -51,16 +53,17 @@ class TimingsView(QWidget):
 
     def _build(self) -> None:
         side = QVBoxLayout()
-        side.setSpacing(5)
-        side.setContentsMargins(8, 4, 0, 0)
+        side.setSpacing(SPACING)
+        side.setContentsMargins(0, 0, 0, 0)
         for label in (self.key, self.words, self._detail):
             side.addWidget(label)
         side.addStretch()
         self.race.clicked.connect(lambda: self.stop_wanted.emit() if self._timings.race_left else self.race_wanted.emit())
-        holder = QWidget()
+        holder = self._beside = QWidget()
         holder.setObjectName("panel")
         holder.setLayout(side)
         holder.setFixedWidth(312)
+        holder.setContentsMargins(8, 4, 0, 0)
         top, foot = QHBoxLayout(), QHBoxLayout()
         top.addWidget(self.controls, 1)
         top.addWidget(self.race)
@@ -84,6 +87,10 @@ class TimingsView(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(900, 220)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_detail()
 
     def _on_timings(self) -> None:
         if self._timings.paused:
@@ -123,6 +130,14 @@ class TimingsView(QWidget):
         shown = self._timings.shown
         self.words.setText(self._timings.summary().sentence if shown else EMPTY)
         self._detail.setText(last_words(shown[-1].timing, self._timings.traces) if shown else "")
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        """Where there is no room for all the words, those that the newest dot tells too are left out, rather than cut."""
+        place = self._beside.contentsRect()
+        labels = (self.key, self.words, self._detail)
+        needed = sum(label.heightForWidth(place.width()) + SPACING for label in labels)
+        self._detail.setVisible(needed <= place.height())
 
     def _show_race(self) -> None:
         left = self._timings.race_left

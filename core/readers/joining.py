@@ -51,9 +51,10 @@ def _found(table: Table, lines: int, rows: int, namesakes: dict[str, Column]) ->
             return column.name, line_of
         if line_of is not None:
             others.append(column.name)
+    remedy = "" if others else "; add one, or write a line for every row"
     raise JoinNeeded(
         f"The labels in {table.source} have {lines:,} lines, the vectors {rows:,} rows, and no column named 'row' or 'id' holds "
-        "the number of the row that each line is about.",
+        f"the number of the row that each line is about{remedy}.",
         tuple(others),
     )
 

@@ -10,12 +10,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.errors import UserError, reason
+from core.readers import words
 from core.readers.joining import Labels, joined
 from core.readers.labels_table import read_jsonl, read_parquet
 from core.readers.labels_text import read_text
+from core.readers.options import Probe
 from core.table import Table
 
 SUFFIXES = (".tsv", ".csv", ".txt", ".parquet", ".jsonl")
+HEAD_BYTES = 1 << 16
+FEWEST_DIMS = 8  # of words in text that are taken for vectors
 READERS = {".parquet": read_parquet, ".jsonl": read_jsonl}
 
 Poll = Callable[[], None]  # raises to give up
@@ -26,7 +30,20 @@ def go_on() -> None: ...
 
 def find_sidecar(path: Path) -> Path | None:
     """The labels file that belongs to `path`, if there is one."""
-    return next((c for s in SUFFIXES if (c := path.with_suffix(s)) != path and c.is_file()), None)
+    beside = (c for s in SUFFIXES if (c := path.with_suffix(s)) != path and c.is_file())
+    return next((c for c in beside if not _has_vectors(c)), None)
+
+
+def _has_vectors(path: Path) -> bool:
+    """Whether these are words with their vectors in text, from which the file beside them may have been converted."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES) if path.suffix.lower() == ".txt" else b""
+    except OSError:  # told of when the labels are read
+        return False
+    # Labels may end in a number or two.
+    longest = max((len(line.split()) for line in head.split(b"\n", 2)[:2]), default=0)
+    return longest > FEWEST_DIMS and words.READER.sniff(Probe(path, head, len(head)))
 
 
 def read_sidecar(path: Path, rows: int, own: Table | None = None, by: str | None = None, poll: Poll = go_on) -> Labels:

@@ -41,7 +41,8 @@ def _open(path: Path, options: OpenOptions) -> Dataset:
     looked_at = np.unique(np.linspace(0, shape[0] - 1, CHECKED).astype(np.int64))
     if (wrong := np.flatnonzero(prefixes[looked_at, 0] != dims)).size:
         row = int(looked_at[wrong[0]])
-        raise UserError(f"{path} has rows of unequal length: the first has {dims:,} dimensions, row {row:,} not; save it anew.")
+        lengths = f"the first has {dims:,} dimensions, row {row:,} says {prefixes[row, 0]:,}"
+        raise UserError(f"{path} has rows of unequal length: {lengths}; save it anew.")
     array, guard = map_array(path, shape, dtype, PREFIX.itemsize, row_bytes=row_bytes)
     return Dataset(path, array, path.suffix.lower()[1:], value_name(dtype, options, str(path)), guard=guard)
 

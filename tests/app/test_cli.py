@@ -243,7 +243,16 @@ def test_a_users_fault_is_one_line_and_status_1(
     assert len(captured.err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["knn", "x.npy"], ["knn", "x.npy", "--row", "1", "-k", "0"], ["--size", "3"], ["info"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["knn", "x.npy"],
+        ["knn", "x.npy", "--row", "1", "-k", "0"],
+        ["bench", "--workload", "gelu", "--only", "corners"],
+        ["--size", "3"],
+        ["info"],
+    ],
+)
 def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -53,6 +53,14 @@ def test_a_folder_or_the_vectors_themselves_are_no_labels(tmp_path: Path) -> Non
     assert find_sidecar(vectors) is None
 
 
+def test_words_with_vectors_are_no_labels_of_what_was_converted_from_them(tmp_path: Path) -> None:
+    converted, text = tmp_path / "glove.npy", tmp_path / "glove.txt"
+    text.write_text("".join(f"word{i} {' '.join(['0.5'] * 20)}\n" for i in range(5)))
+    assert find_sidecar(converted) is None
+    text.write_text("".join(f"thing {i} 2020\n" for i in range(5)))
+    assert find_sidecar(converted) == text
+
+
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_as_many_lines_as_rows_have_no_header(tmp_path: Path, suffix: str, end: str) -> None:

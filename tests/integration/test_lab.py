@@ -103,6 +103,17 @@ def test_a_key_shows_the_lab_and_gives_the_room_back(program: Program) -> None:
     assert not dock.isVisible()
 
 
+@pytest.mark.parametrize("size", [(900, 640), (1200, 800)])
+def test_every_button_is_within_a_small_window(program: Program, size: tuple[int, int]) -> None:
+    program.window.resize(*size)
+    _show(program)
+    lab = program.window.lab
+    program.bot.waitUntil(lambda: lab.table.button(QUICK).width() > 0, timeout=WAIT_MS)
+    for button, ground in ((lab.export, program.window), (lab.table.button("gelu"), lab.table.viewport())):
+        corner = button.mapTo(ground, button.rect().topRight())
+        assert ground.rect().contains(corner)
+
+
 def test_a_run_fills_its_row_as_it_goes(program: Program, file: Path) -> None:
     program.open(file)
     _show(program)

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
+from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QToolTip
 from pytestqt.qtbot import QtBot
 
 from app.settings import ChartLook, Settings
@@ -218,3 +218,20 @@ def test_all_controls_have_names_and_fit_a_small_window(asked: Program) -> None:
     assert all(part.toolTip() and part.focusPolicy() & Qt.FocusPolicy.TabFocus for part in parts)
     assert controls.span.accessibleName()
     assert asked.window.timings.chart.height() >= 96
+
+
+@pytest.mark.parametrize("high", [140, 300])
+def test_words_beside_the_chart_are_shown_whole_or_not_at_all(program: Program, file: Path, high: int) -> None:
+    dock = program.window.findChild(QDockWidget, "Timings")
+    assert dock is not None
+    program.window.resizeDocks([dock], [high], Qt.Orientation.Vertical)
+    program.open(file)
+    program.click_point(7)
+    program.answered(program.flip_switch)
+    timings = program.window.timings
+
+    def whole() -> bool:
+        labels = [label for label in timings.findChildren(QLabel) if label.isVisible() and label.wordWrap()]
+        return timings.words in labels and all(label.height() >= label.heightForWidth(label.width()) for label in labels)
+
+    program.bot.waitUntil(whole, timeout=WAIT_MS // 6)
