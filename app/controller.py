@@ -459,7 +459,8 @@ class Controller(QObject):
                 if self.projection.reframe:
                     self.undo.forget_views()
                 if first and (count := len(result.non_finite_rows)):
-                    self.notices.info(f"{count:,} of {dataset.rows:,} rows hold NaN or infinity; they are left out.")
+                    said = "holds NaN or infinity; it is" if count == 1 else "hold NaN or infinity; they are"
+                    self.notices.info(f"{count:,} of {dataset.rows:,} rows {said} left out.")
             case DistancesResult(dataset=dataset) if dataset is current:
                 self.colouring.measure(result)
             case OpenQueriesResult(dataset):

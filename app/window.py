@@ -374,7 +374,7 @@ class Window(QMainWindow):
         dataset = c.dataset.dataset
         if dataset is not None:
             left_out = 0 if c.dataset.non_finite_rows is None else len(c.dataset.non_finite_rows)
-            missing = f" · {left_out:,} rows left out (NaN or infinity)" if left_out else ""
+            missing = f" · {left_out:,} row{'' if left_out == 1 else 's'} left out (NaN or infinity)" if left_out else ""
             self._file.setText(
                 f"{dataset.name}   {dataset.rows:,} × {dataset.dims:,} {dataset.dtype_name} · {size(dataset.bytes)}{missing}"
             )
