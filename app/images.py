@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QSize, Qt, Signal
+from PySide6.QtCore import QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QImageReader
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ LARGEST = QSize(640, 480)
 CACHE_BYTES = 64 << 20
 # Of those that wait the ones asked for first are given up.
 MOST_WAITING = 64
+PART = re.compile(r"(.+)#xywh=(\d{1,6}(?:,\d{1,6}){3})", re.DOTALL)
 NOT_FOUND = "Not found"
 NOT_READ = "No picture that can be read"
 
@@ -89,7 +91,11 @@ class Images(QObject):
 
 
 def read_picture(name: str) -> Picture:
-    """The picture in a file, whatever its suffix says, scaled down to LARGEST. Qt refuses those of more than 256 MB."""
+    """The picture in a file, or the part that #xywh= behind its name tells, whatever its suffix says, scaled down to LARGEST.
+
+    Qt refuses those of more than 256 MB.
+    """
+    name, part = _parted(name)
     try:
         # To read from a pipe or a device might never end.
         if not stat.S_ISREG(os.stat(name).st_mode):
@@ -99,11 +105,20 @@ def read_picture(name: str) -> Picture:
     reader = QImageReader(name)
     reader.setDecideFormatFromContent(True)
     reader.setAutoTransform(True)
-    size = reader.size()
+    if part is not None:
+        reader.setClipRect(part)
+    size = reader.size() if part is None else part.size()
     if size.isValid() and (size.width() > LARGEST.width() or size.height() > LARGEST.height()):
         reader.setScaledSize(size.scaled(LARGEST, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1)))
     image = reader.read()
     return NOT_READ if image.isNull() else image
+
+
+def _parted(name: str) -> tuple[str, QRect | None]:
+    """The name of a file, and the part of its picture that is meant (W3C, Media Fragments URI 1.0)."""
+    if (found := PART.fullmatch(name)) is None:
+        return name, None
+    return found[1], QRect(*map(int, found[2].split(",")))
 
 
 def _size(picture: Picture) -> int:

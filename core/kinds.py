@@ -25,7 +25,8 @@ _WHOLE = r"^[+-]?\d+$"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$", re.DOTALL)
 FLAVOURS: dict[Kind, re.Pattern[str]] = {
     "url": re.compile(r"https?://\S+", re.IGNORECASE),
-    "image": re.compile(r".+\.(png|jpe?g|gif|bmp|webp|svg|ico|ppm|tiff?)", re.IGNORECASE),
+    # A part of a picture is named as in W3C's Media Fragments URI 1.0: sheet.png#xywh=0,28,28,28.
+    "image": re.compile(r".+\.(png|jpe?g|gif|bmp|webp|svg|ico|ppm|tiff?)(#xywh=\d+(,\d+){3})?", re.IGNORECASE),
     "audio": re.compile(r".+\.(wav|mp3|flac|ogg|oga|opus|m4a|aac)", re.IGNORECASE),
 }
 

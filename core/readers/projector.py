@@ -6,14 +6,16 @@ The configuration can be opened itself. Format: https://projector.tensorflow.org
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from core.dataset import Dataset
 from core.errors import ArrayChoice, UserError
@@ -21,11 +23,12 @@ from core.readers.arrays import check_shape, choose, first_values
 from core.readers.mapped import map_array
 from core.readers.options import OpenOptions, Probe, Reader
 from core.readers.sidecar import read_sidecar
-from core.table import Table
+from core.table import Column, Table
 
 VALUES = np.dtype("<f4")
 # A configuration is short; one that is not is something else.
 MAX_CONFIG = 1 << 22
+PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = re.compile("tensors?|vectors?", re.IGNORECASE)
 
 
@@ -45,16 +48,20 @@ class Embedding:
     metadata: str
     sprite: str
     bookmarks: str
+    sprite_size: tuple[int, int] | None = None  # pixels of one of the pictures in the sprite, width and height
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> Embedding:
         """Raises anything for what is no entry. Keys are spelt in two ways."""
         found = {key.replace("_", "").lower(): value for key, value in entry.items()}
-        sprite = found.get("sprite") or {}
-        image = {key.replace("_", "").lower(): value for key, value in sprite.items()}.get("imagepath")
+        sprite = {key.replace("_", "").lower(): value for key, value in (found.get("sprite") or {}).items()}
+        image, single = sprite.get("imagepath"), tuple(int(extent) for extent in sprite.get("singleimagedim") or ())
         shape = tuple(int(extent) for extent in found.get("tensorshape") or ())
-        paths = (found.get("tensorpath"), found.get("metadatapath"), image, found.get("bookmarkspath"))
-        return cls(str(found.get("tensorname") or paths[0]), shape, *("" if path is None else str(path) for path in paths))
+        tensors, metadata, image, bookmarks = (
+            str(value or "") for value in (found.get("tensorpath"), found.get("metadatapath"), image, found.get("bookmarkspath"))
+        )
+        size = (single[0], single[1]) if len(single) == 2 and min(single) > 0 else None
+        return cls(str(found.get("tensorname") or tensors), shape, tensors, metadata, image, bookmarks, size)
 
 
 def _open(path: Path, options: OpenOptions) -> Dataset:
@@ -88,16 +95,46 @@ def _open_tensor(
 
 def _metadata(config: Path, entry: Embedding, rows: int) -> tuple[Callable[[], Table] | None, tuple[str, ...]]:
     """The reader of the rows' metadata, if it is there, and what becomes of the rest."""
-    notes = []
-    for path, text in ((entry.sprite, "The sprite image {} is not shown."), (entry.bookmarks, "The bookmarks {} are not used.")):
-        if path:
-            notes.append(text.format(path))
-    if not entry.metadata:
+    notes = [f"The bookmarks {entry.bookmarks} are not used."] if entry.bookmarks else []
+    pictures = _pictures(config, entry, rows)
+    if entry.sprite and pictures is None:
+        notes.append(f"The sprite {entry.sprite} is no picture beside it, or its pictures' size is not told; it is not shown.")
+    labels = config.parent / entry.metadata if entry.metadata else None
+    if labels is not None and not os.path.isfile(labels):
+        notes.append(f"The metadata {entry.metadata} is no file beside it.")
+        labels = None
+    if labels is None and pictures is None:
         return None, tuple(notes)
-    labels = config.parent / entry.metadata
-    if os.path.isfile(labels):
-        return lambda: read_sidecar(labels, rows).table, tuple(notes)
-    return None, (*notes, f"The metadata {entry.metadata} is no file beside it.")
+
+    def read() -> Table:
+        table = Table(str(config), rows, ()) if labels is None else read_sidecar(labels, rows).table
+        if pictures is None:
+            return table
+        # Paths in a table are told from where it lies.
+        sheet = os.path.relpath(config.parent / entry.sprite, Path(table.source).parent)
+        return replace(table, columns=(*table.columns, Column("sprite", "image", pictures(sheet))))
+
+    return read, tuple(notes)
+
+
+def _pictures(config: Path, entry: Embedding, rows: int) -> Callable[[str], Any] | None:
+    """Makes, of the sprite's name, those of the rows' parts of it, line by line; None where there is no such picture."""
+    sheet = config.parent / entry.sprite
+    if not entry.sprite or entry.sprite_size is None or not os.path.isfile(sheet):
+        return None
+    width, height = entry.sprite_size
+    with sheet.open("rb") as file:
+        head = file.read(24)
+    # A PNG begins with its width; of others a square is assumed, as the projector's documentation asks for.
+    in_line = int.from_bytes(head[16:20], "big") // width if head.startswith(PNG) else math.ceil(math.sqrt(rows))
+    if in_line < 1:
+        return None
+
+    def make(name: str) -> Any:
+        places = (divmod(row, in_line) for row in range(rows))
+        return pa.chunked_array([[f"{name}#xywh={x * width},{y * height},{width},{height}" for y, x in places]])
+
+    return make
 
 
 def _config_of(tensors: Path) -> tuple[Path, Embedding]:

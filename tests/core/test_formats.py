@@ -116,10 +116,28 @@ def test_a_projectors_configuration_opens_and_tells_what_is_not_used(tmp_path: P
     written.projector(tmp_path / "a.bytes", sprite={"imagePath": "s.png"}, bookmarksPath="b.json")
     dataset = open_dataset(tmp_path / "projector_config.json")
     np.testing.assert_array_equal(dataset.read(slice(None)), X)
-    assert "s.png" in dataset.notes[0]
-    assert "b.json" in dataset.notes[1]
+    assert "b.json" in dataset.notes[0]
+    assert "s.png" in dataset.notes[1]
     assert dataset.metadata is not None
     assert dataset.metadata().label(3) == NAMES[3]
+
+
+def test_a_projectors_sprite_is_a_column_of_the_parts_of_its_picture(tmp_path: Path) -> None:
+    written.projector(tmp_path / "a.bytes", sprite={"imagePath": "sheets/s.png", "singleImageDim": [8, 6]})
+    (tmp_path / "sheets").mkdir()
+    # A PNG of 40 pixels' width holds five to a line.
+    (tmp_path / "sheets" / "s.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IHDR" + (40).to_bytes(4, "big") + bytes(40))
+    dataset = open_dataset(tmp_path / "projector_config.json")
+    assert dataset.notes == ()
+    assert dataset.metadata is not None
+    table = dataset.metadata()
+    column = table.columns[-1]
+    assert (column.name, column.kind, table.label(7)) == ("sprite", "image", NAMES[7])
+    assert [column.text(row) for row in (0, 4, 5, 12)] == [
+        f"sheets/s.png#xywh={at},8,6" for at in ("0,0", "32,0", "0,6", "16,12")
+    ]
+    written.projector(tmp_path / "a.bytes", sprite={"imagePath": "none.png", "singleImageDim": [8, 6]})
+    assert "none.png is no picture" in open_dataset(tmp_path / "projector_config.json").notes[0]
 
 
 def test_metadata_lies_beside_the_projectors_tensors(tmp_path: Path) -> None:

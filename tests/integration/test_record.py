@@ -194,6 +194,20 @@ def test_broken_pictures_say_why(tmp_path: Path) -> None:
     assert read_picture("a\0b.png") == NOT_FOUND
 
 
+def test_a_part_of_a_picture_is_read_alone(tmp_path: Path) -> None:
+    sheet = QImage(8, 4, QImage.Format.Format_RGB32)
+    sheet.fill(0xFF000000)
+    for x in range(4, 8):
+        for y in range(4):
+            sheet.setPixel(x, y, 0xFFFF0000)
+    sheet.save(str(tmp_path / "sheet.png"))
+    found = {at: read_picture(f"{tmp_path}/sheet.png#xywh={at},0,4,4") for at in (0, 4)}
+    for at, colour in ((0, 0xFF000000), (4, 0xFFFF0000)):
+        part = found[at]
+        assert isinstance(part, QImage)
+        assert (part.width(), part.height(), part.pixel(0, 0), part.pixel(3, 3)) == (4, 4, colour, colour)
+
+
 def test_the_suffix_does_not_decide_what_a_picture_is(tmp_path: Path) -> None:
     image = QImage(4, 3, QImage.Format.Format_RGB32)
     image.fill(0)
