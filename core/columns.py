@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -102,11 +102,6 @@ class Texts:
         blocks = [block.dictionary_decode() if pa.types.is_dictionary(block.type) else block for block in self._blocks]
         large = any(block.type == pa.large_string() for block in blocks)
         return [block.cast(pa.large_string()) for block in blocks] if large else blocks
-
-
-def make_column(name: str, texts: Iterable[str]) -> Column:
-    """A column from texts as a file would hold them: numbers where every filled value is one, categories where values repeat."""
-    return column_of_texts(name, pa.chunked_array([pa.array(texts, pa.string())]), written=True)
 
 
 def column_of_texts(name: str, data: Any, written: bool) -> Column:

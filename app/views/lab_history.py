@@ -17,8 +17,7 @@ from app.models.lab import LabModel, Reading
 from app.models.lab_history import LabHistory
 from app.theme import COMPILED, DARK, EAGER, Theme
 from app.views.log_axis import LogAxis, dress
-from app.views.quiet_table import quieten
-from app.views.rows_table import Index
+from app.views.quiet_table import Index, quieten
 from core.lab import LabRun
 
 STARTED, WHAT, RATIO, BASE, OTHER, MLX, DEVICE = range(7)

@@ -21,8 +21,7 @@ from PySide6.QtWidgets import (
 from app.figures import figure, size
 from app.models.lab import LabModel, Reading
 from app.theme import DARK, Theme
-from app.views.quiet_table import quieten
-from app.views.rows_table import Index
+from app.views.quiet_table import Index, quieten
 from app.views.size_box import SizeBox
 from app.views.strips import draw_strip, span_of, told, way_colour
 from core.lab import WayFigures

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QTableView
 
 from app.models.dataset import DatasetModel
 from app.models.selection import no_rows
-from app.views.quiet_table import quieten
+from app.views.quiet_table import Index, quieten
 from core.table import Column
 from core.types import Ids
 
 # A view keeps some bytes for each line: lines are added as one scrolls.
 LINES = 10_000
-Index = QModelIndex | QPersistentModelIndex
 
 
 class RowsTable(QAbstractTableModel):

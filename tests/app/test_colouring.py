@@ -17,11 +17,11 @@ from app.theme import DARK, LIGHT, Theme
 from app.views.colour_bar import figure_of
 from app.worker import NewestWorker
 from core.colouring import BANDS, COLOURED, LEVELS, MISSING, TABLE, Kind
-from core.columns import make_column
 from core.dataset import Dataset
 from core.queries import RowQuery
 from core.table import Table
 from core.types import DistancesResult
+from tests.made import make_column
 
 WAIT_MS = 20_000
 ROWS = 600

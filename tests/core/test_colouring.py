@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.colouring import BANDS, BINS, LEVELS, MISSING, SHARES, band_codes, category_codes, one_code, range_codes, survey
-from core.columns import make_column
+from tests.made import make_column
 
 numbers = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=60)
 finite = st.floats(-1e300, 1e300)

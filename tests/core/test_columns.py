@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.columns import Refuted, Texts, make_column
+from core.columns import Refuted, Texts
 from core.kinds import Kind
 from core.table import MAX_CATEGORIES, Column
+from tests.made import make_column
 
 
 def gathered(*blocks: list[str], as_text: bool = False) -> Column:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.columns import make_column
 from core.errors import UserError
 from core.labels import LabelIndex, row_called
 from core.table import Table
+from tests.made import make_column
 
 texts = st.text(st.sampled_from("aAbßé \nK"), max_size=6)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.columns import make_column
 from core.table import MAX_AT_FIRST, MAX_CATEGORIES, MAX_CLASSES, Table
+from tests.made import make_column
 
 
 def test_a_column_of_numbers_keeps_their_values() -> None:

@@ -15,13 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from core.arrow_table import table_from_arrow
-from core.columns import make_column
 from core.dataset import Dataset
 from core.errors import Cancelled, UserError
 from core.readers import open_dataset
 from core.table import Table
 from core.writers import SUFFIXES, save
 from core.writers.content import PART_ROWS, Content, content_of
+from tests.made import make_column
 
 ROWS = np.array([1, 3])
 NAMES = ["a", 'say "b", c', "c", "ü d", "e"]
