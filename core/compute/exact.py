@@ -6,6 +6,7 @@ of the vectors times the scale of core.compute.vectors (but for the cosine, whic
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ Longs = NDArray[Any]
 WIDE = 1e140
 # Values worked on at once: arrays so small stay in the cache, where larger ones would fault in fresh pages.
 STRIP_VALUES = 1 << 17
+# From so many strips on it pays to start threads, which work on strips side by side.
+MANY_STRIPS = 8
 
 
 def direct_order(vectors: Vectors, metric: Metric, queries: Doubles, which: Ids, rows: Ids, poll: Poll = no_poll) -> Longs:
@@ -29,16 +32,31 @@ def direct_order(vectors: Vectors, metric: Metric, queries: Doubles, which: Ids,
         queries = _near_one(queries)
         squares = np.square(queries).sum(axis=1)
     step = max(1, STRIP_VALUES // vectors.dims)
-    parts: list[Longs] = []
-    for start in range(0, len(rows), step):
-        poll()
+
+    def of(start: int) -> Longs:
         strip = slice(start, start + step)
         x, q = vectors.source.read(rows[strip]), queries[which[strip]]
         if metric == "cosine":
-            parts.append(_cosine_order(x, q, squares[which[strip]]))
-        else:
-            parts.append(_order(x, q, metric, vectors.scale))
-    return np.concatenate(parts) if parts else np.empty(0)
+            return _cosine_order(x, q, squares[which[strip]])
+        return _order(x, q, metric, vectors.scale)
+
+    starts = range(0, len(rows), step)
+    if len(starts) < MANY_STRIPS:
+        parts = []
+        for start in starts:
+            poll()
+            parts.append(of(start))
+        return np.concatenate(parts) if parts else np.empty(0)
+    with ThreadPoolExecutor(thread_name_prefix="kinscope-exact") as pool:
+        coming = [pool.submit(of, start) for start in starts]
+        try:
+            parts = []
+            for part in coming:
+                poll()
+                parts.append(part.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return np.concatenate(parts)
 
 
 def _order(x: NDArray[np.floating[Any]], q: Doubles, metric: Metric, scale: float) -> Longs:

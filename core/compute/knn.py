@@ -183,7 +183,7 @@ class FlatIndex:
             raise ValueError(f"vectors of shape (rows, {self.d}) are needed, not {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError("vectors hold NaN or infinity")
-        return array if array.dtype == np.float64 else array.astype(np.float32)
+        return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
 
 
 def _check_k(k: int) -> None:

@@ -125,9 +125,10 @@ class NearestRows:
         found, bytes_read = self._propose(prepared, wanted, mode, poll, report, watch)
         with watch.stage("exact distances"):
             rows = np.where(found.rows == own[:, None], -1, found.rows)
-            real = rows >= 0
-            order = np.full(rows.shape, np.inf, np.longdouble)
-            order[real] = direct_order(self.vectors, self.metric, prepared.raw, np.nonzero(real)[0], rows[real], poll)
+            which, place = np.nonzero(rows >= 0)
+            direct = direct_order(self.vectors, self.metric, prepared.raw, which, rows[which, place], poll)
+            order = np.full(rows.shape, np.inf, direct.dtype)
+            order[which, place] = direct
             nearest, ids, settled = _settled(order, rows, found.left_out, k)
             exact = self._decide(prepared, np.arange(len(raw)), nearest, ids, settled, own, mode, poll)
         return nearest, ids, exact, bytes_read
@@ -138,7 +139,8 @@ class NearestRows:
         """As `_search_on_host`; the host decides only what the device leaves open."""
         assert self._on_gpu is not None
         found = self._on_gpu.search(raw, k, own, mode, poll, report, watch)
-        nearest, ids = found.order.astype(np.longdouble), found.rows
+        nearest: Longs = found.order
+        ids = found.rows
         exact: list[Exact] = ["proven"] * len(raw)
         doubtful = found.doubtful
         if doubtful.size:
@@ -146,12 +148,13 @@ class NearestRows:
                 prepared = self.arithmetic.prepare(raw[doubtful].astype(np.float64))
                 near = found.candidates
                 assert near is not None
-                order = near.order.astype(np.longdouble)
-                open_at = near.in_doubt(k)
-                which = np.nonzero(open_at)[0]
-                order[open_at] = direct_order(self.vectors, self.metric, prepared.raw, which, near.rows[open_at], poll)
+                which, place = np.nonzero(near.in_doubt(k))
+                direct = direct_order(self.vectors, self.metric, prepared.raw, which, near.rows[which, place], poll)
+                order = near.order.astype(direct.dtype)
+                order[which, place] = direct
                 part_nearest, part_ids, settled = _settled(order, near.rows, near.left_out, k)
                 told = self._decide(prepared, doubtful, part_nearest, part_ids, settled, own, mode, poll)
+                nearest = nearest.astype(part_nearest.dtype, copy=False)
                 nearest[doubtful], ids[doubtful] = part_nearest, part_ids
                 for query, how in zip(doubtful, told, strict=True):
                     exact[query] = how
@@ -254,7 +257,7 @@ class NearestRows:
         return best_order, best_rows
 
     def _distances(self, order: Longs) -> Doubles:
-        scale = np.longdouble(self.vectors.scale)
+        scale = order.dtype.type(self.vectors.scale)
         with np.errstate(over="ignore"):  # a distance or product beyond float64 is infinite
             if self.metric == "l2":
                 distances: Longs = np.sqrt(order) / scale
@@ -274,8 +277,11 @@ def _without_wild(scores: NDArray[np.float32]) -> Doubles:
 
 def _settled(order: Longs, rows: Ids, left_out: Doubles, k: int) -> tuple[Longs, Ids, NDArray[np.bool_]]:
     """The k first of candidates (q, c) by order, ties to the lower row, and whether none that was left out can belong, (q,)."""
-    sorting = np.lexsort((rows, order), axis=1)[:, :k]
-    order, rows = np.take_along_axis(order, sorting, axis=1), np.take_along_axis(rows, sorting, axis=1)
+    sorting = np.argsort(order, axis=1)  # several times as fast as a sort by two keys, which few queries need
+    ordered = np.take_along_axis(order, sorting, axis=1)
+    tied = ~(ordered[:, :-1] < ordered[:, 1:]).all(axis=1)
+    sorting[tied] = np.lexsort((rows[tied], order[tied]), axis=1)
+    order, rows = np.take_along_axis(order, sorting[:, :k], axis=1), np.take_along_axis(rows, sorting[:, :k], axis=1)
     if order.shape[1] < k:
         missing = ((0, 0), (0, k - order.shape[1]))
         order, rows = np.pad(order, missing, constant_values=np.inf), np.pad(rows, missing, constant_values=-1)
