@@ -2,9 +2,10 @@
 
 1. A product of float16 rows, half the bytes and many times the rate of float32, gives each row a lower bound of what neighbours
    are sorted by, its error in float32 taken off. The rows with the smallest bounds are the candidates.
-2. Their distances are computed directly in float32, with a bound on their error.
+2. Their distances are computed directly, with a bound on their error: by a kernel as sums of two float32, by MLX's operations
+   in float32 alone.
 3. A query is settled if its k nearest candidates are told apart from each other and from all others by more than these errors,
-   and if no row left out can lie below the k-th. Where float32 cannot settle it, core.compute.search does, on the host.
+   and if no row left out can lie below the k-th. Where that does not settle it, core.compute.search does, on the host.
 
 The 'order' that neighbours are sorted by is, in the units of the stored rows: the squared distance (l2), minus the product with
 the shifted row (inner_product), minus the cosine times the query's length (cosine).
@@ -25,13 +26,10 @@ from core.compute import kernels, refine_kernels, selection
 from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
-from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
+from core.compute.rounding import LOST, U32, chain_error, half_error, half_share
 from core.compute.timing import Stopwatch
-from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors
+from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors, rounded_by
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
-
-# Candidates up to which a kernel computes and sorts those of a single query, on one core of the GPU; of many queries, all it can.
-FEW_CANDIDATES, MANY_QUERIES = 256, 32
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,18 @@ class Candidates:
 class Settled:
     """Candidates of q queries in one chunk, sorted by order, with whether the k first are beyond doubt; lazy."""
 
-    bits: mx.array  # as core.compute.refine_kernels.packed makes them, with positions in the chunk for numbers
+    found: mx.array  # and `nearest`, as core.compute.refine_kernels.packed makes them, with positions in the chunk for numbers
+    nearest: mx.array
     first: int  # number of the chunk's first position
 
     @property
     def arrays(self) -> list[mx.array]:
-        return [self.bits]
+        return [self.found, self.nearest]
 
     @property
     def apart(self) -> Candidates:
-        order, error, positions, _, left_out = refine_kernels.unpacked(self.bits)
-        return Candidates(order, error, positions + self.first, left_out)
+        order, error, positions = refine_kernels.unpacked(self.found)
+        return Candidates(order, error, positions + self.first, self.nearest[:, -1].view(mx.float32))
 
 
 def half_bounds(
@@ -103,6 +102,7 @@ def halved(q: mx.array, shift_products: mx.array, shift_length: float, metric: M
 @pair
 def candidates(
     q: mx.array,
+    rounded: mx.array,
     own: mx.array,
     shift: mx.array,
     shift_products: mx.array,
@@ -111,6 +111,7 @@ def candidates(
     back: mx.array,
     squares: mx.array,
     norms: mx.array,
+    rounded_rows: mx.array,
     bias: mx.array,
     inverse_norms: mx.array,
     *,
@@ -125,7 +126,8 @@ def candidates(
     """Of queries q (q, d), the `wanted` rows of a chunk with the smallest bounds: order, its error, position, (q, wanted) each;
     and below what order (q,) no row lies that is left out, nothing if the candidates are `complete`.
 
-    `own` (q, 1) is the position of a row to leave out, or -1; `shift_products` (q, 1) are products of q with the `shift` (d,).
+    `rounded` (q, 1) is how far q may lie from the queries, as rounded_rows (width,) for the rows; `own` (q, 1) the position of
+    a row to leave out, or -1; `shift_products` (q, 1) are products of q with the `shift` (d,).
     """
     dims = q.shape[1]
     halves, terms, lengths = halved(q, shift_products, shift_length, metric)
@@ -134,7 +136,8 @@ def candidates(
     x = rows32[positions]
     if halves_only:
         x = x.astype(mx.float32) * back[positions][:, :, None]
-    order, error = direct(q, x, lengths, norms[positions], shift, shift_products, metric, halves_only)
+    away = rounded_rows[positions] + (half_share(dims) if halves_only else 0.0) * norms[positions]
+    order, error = direct(q, x, lengths, rounded, norms[positions], away, shift, shift_products, metric)
     if metric == "cosine":
         # Every row is at the same distance from a zero vector; squares of a tiny one have vanished.
         order = mx.where(inverse_norms[positions] == 0, 0.0, order)
@@ -151,6 +154,7 @@ def candidates(
 @pair
 def refined_candidates(
     q: mx.array,
+    rounded: mx.array,
     own: mx.array,
     shift: mx.array,
     shift_products: mx.array,
@@ -159,6 +163,7 @@ def refined_candidates(
     back: mx.array,
     squares: mx.array,
     norms: mx.array,
+    rounded_rows: mx.array,
     bias: mx.array,
     inverse_norms: mx.array,
     *,
@@ -168,22 +173,23 @@ def refined_candidates(
     way: Way,
     shift_length: float,
     complete: bool,
-) -> mx.array:
-    """As `candidates`, by custom kernels throughout, sorted, with whether the `k` first are settled; as `Settled.bits`."""
+) -> tuple[mx.array, mx.array]:
+    """As `candidates`, by custom kernels throughout, sorted, with whether the `k` first are settled; as `Settled` has them."""
     halves, terms, lengths = refine_kernels.prepare(q, shift_products, metric=metric, shift_length=shift_length)
     rows = (half, back, squares if metric == "l2" else bias, norms, inverse_norms)
     lowest, positions = _smallest(halves, terms, rows, metric, wanted, way, ())
     return refine_kernels.refine(
         q,
         lengths,
+        rounded,
         positions,
         lowest,
         own,
         shift,
-        shift_products,
         rows32,
         back,
         norms,
+        rounded_rows,
         inverse_norms,
         metric=metric,
         k=k,
@@ -227,36 +233,36 @@ def direct(
     q: mx.array,
     x: mx.array,
     lengths: mx.array,
+    rounded: mx.array,
     norms: mx.array,
+    away: mx.array,
     shift: mx.array,
     shift_products: mx.array,
     metric: Metric,
-    halves_only: bool,
 ) -> tuple[mx.array, mx.array]:
     """Order of rows x (q, c, d) and what it may be off by at most, (q, c) each.
 
-    Sums are taken in groups and then over these: short chains of additions in whatever order a device likes, so that the error
-    bound holds on all.
+    `rounded` (q, 1) and `away` (q, c) are how far queries and rows may lie from what is stored. Sums are taken in groups and then
+    over these: short chains of additions in whatever order a device likes, so that the error bound holds on all.
     """
     dims = q.shape[1]
     groups = _groups(dims)
     chain = 1.01 * (dims // groups + groups + 8) * U32
     lost = dims * LOST
-    share = row_share(dims, halves_only)
     if metric == "l2":
         order = _sum(mx.square(x - q[:, None, :]), groups)
-        # Row and query are each off by a rounding, which shifts a small distance by as much.
-        moved = 1.01 * (share * norms + 2.0 * U32 * lengths)
+        # That shifts a small distance by as much.
+        moved = 1.01 * (away + rounded)
         return order, 1.01 * (chain * order + 2 * mx.sqrt(order) * moved + mx.square(moved)) + lost
     order = _sum(-x * q[:, None, :], groups)
-    error = 1.01 * (chain + 2 * U32 + share) * lengths * norms + lost
+    error = 1.01 * ((chain * lengths + rounded) * norms + (lengths + rounded) * away) + lost
     if metric == "inner_product":
         return order, error
     whole = mx.sqrt(_sum(mx.square(x + shift), groups))
     inverse = mx.where(whole > 0, 1.0 / mx.maximum(whole, 1e-30), 0.0)
     order = (order - shift_products) * inverse
     error = (error + 4 * U32 * mx.abs(shift_products)) * inverse
-    return order, 1.01 * (error + mx.abs(order) * (chain + 4 * U32 + 2 * share * norms * inverse))
+    return order, 1.01 * (error + mx.abs(order) * (chain + 4 * U32 + 2 * away * inverse) + rounded)
 
 
 def _sum(terms: mx.array, groups: int) -> mx.array:
@@ -269,20 +275,20 @@ def _groups(dims: int) -> int:
 
 
 @pair
-def settle(order: mx.array, error: mx.array, numbers: mx.array, left_out: mx.array, *, k: int) -> mx.array:
-    """Candidates (q, c) sorted by order, with whether the k first are beyond doubt; as `Settled.bits`."""
+def settle(order: mx.array, error: mx.array, numbers: mx.array, left_out: mx.array, *, k: int) -> tuple[mx.array, mx.array]:
+    """Candidates (q, c) sorted by order, with whether the k first are beyond doubt; as `Settled` has them."""
     sorting = mx.argsort(order, axis=1)
     order, error, numbers = (mx.take_along_axis(a, sorting, axis=1) for a in (order, error, numbers))
     beyond = mx.full((order.shape[0], 1), mx.inf)
     lowest_after = mx.cummin(mx.concatenate([order - error, beyond], axis=1), axis=1, reverse=True)[:, 1 : k + 1]
     highest = order + error
     settled = (lowest_after > highest[:, :k]).all(axis=1) & (highest[:, k - 1] < left_out)
-    return refine_kernels.packed(order, error, numbers, settled, left_out)
+    return refine_kernels.packed(order, error, numbers, settled, left_out, k)
 
 
 @dataclass(frozen=True)
 class Near:
-    """Candidates of queries whose neighbours float32 does not tell apart, sorted by order, (u, c) each."""
+    """Candidates of queries whose neighbours the device does not tell apart, sorted by order, (u, c) each."""
 
     order: Doubles  # of the scaled rows, as core.compute.exact means it; infinity where there is no candidate
     error: Doubles  # what it may be off by
@@ -315,11 +321,26 @@ class HalfFound:
 
 
 @dataclass(frozen=True)
+class _Batch:
+    """Some queries on the device."""
+
+    q: mx.array
+    rounded: mx.array
+    shift_products: mx.array
+    own: Ids  # numbers among the kept rows to leave out, or -1
+
+
+@dataclass(frozen=True)
 class _Prepared:
     q: Floats  # (q, d) in the units of the stored rows
+    rounded: Floats  # (q, 1) how far these may lie from the queries
     shift_products: Floats  # (q, 1)
     constant: Doubles  # (q, 1) order here times `unit` plus this is the order that core.compute.search means
     unit: Doubles  # (q, 1)
+
+    def on_device(self, batch: slice, own: Ids) -> _Batch:
+        q, rounded, products = (mx.array(a[batch]) for a in (self.q, self.rounded, self.shift_products))
+        return _Batch(q, rounded, products, own[batch])
 
 
 class HalfSearch:
@@ -350,7 +371,7 @@ class HalfSearch:
         step = self._batch(wanted)
         batches = [slice(start, start + step) for start in range(0, len(raw), step)]
         with watch.stage("transfer"):
-            arrays = [(mx.array(prepared.q[b]), mx.array(prepared.shift_products[b]), numbers[b]) for b in batches]
+            arrays = [prepared.on_device(b, numbers) for b in batches]
         found: list[list[Candidates | Settled]] = [[] for _ in batches]
         bytes_read = 0
         # Every chunk serves all batches before the next: where vectors stream, to read it is what costs.
@@ -358,7 +379,7 @@ class HalfSearch:
             for batch, queries in zip(found, arrays, strict=True):
                 poll()
                 with watch.stage("search on the device"):
-                    batch.append(self._search_chunk(*queries, chunk, wanted, k, mode))
+                    batch.append(self._search_chunk(queries, chunk, wanted, k, mode))
                     if len(batches) > 1 or not self._vectors.resident:
                         mx.eval(*batch[-1].arrays)
                 bytes_read += chunk.scanned_bytes
@@ -366,7 +387,7 @@ class HalfSearch:
             self._settle(batch, k, mode, prepared.constant[part], prepared.unit[part], watch)
             for batch, part in zip(found, batches, strict=True)
         ]
-        order, rows = (np.concatenate([p[i] for p in parts]) for i in range(2))
+        order, rows = _whole([p[0] for p in parts]), _whole([p[1] for p in parts])
         doubtful = np.concatenate([p[2] + b.start for p, b in zip(parts, batches, strict=True)])
         near = [p[3] for p in parts if p[3] is not None]
         return HalfFound(order, rows, doubtful, _stacked(near) if near else None, bytes_read)
@@ -381,7 +402,7 @@ class HalfSearch:
         """Queries to take at once: so many that scores, and the rows of the candidates, fit the memory there is for work."""
         vectors = self._vectors
         scores = selection.scores_at_once(self._kind, vectors.working_bytes) // min(vectors.step, vectors.source.rows)
-        return max(1, min(scores, vectors.working_bytes // (12 * vectors.dims * wanted)))
+        return max(1, min(scores, vectors.working_bytes // ((12 * vectors.dims + 32) * wanted)))
 
     def _settle(
         self, found: list[Candidates | Settled], k: int, mode: Mode, constant: Doubles, unit: Doubles, watch: Stopwatch
@@ -389,41 +410,54 @@ class HalfSearch:
         """Of a batch: order and rows (q, k), which queries are in doubt, and their candidates."""
         with watch.stage("search on the device"):
             alone = found[0] if len(found) == 1 else None
-            bits = alone.bits if isinstance(alone, Settled) else settle(mode, *_joined(found).arrays, k=k)
-            mx.eval(bits)
+            arrays = alone.arrays if isinstance(alone, Settled) else settle(mode, *_joined(found).arrays, k=k)
+            mx.eval(*arrays)
         with watch.stage("transfer"):
-            order, error, numbers, settled, left_out = _fetched(bits)
-            rows = self._vectors.file_rows(numbers[:, :k])
-            doubtful = np.flatnonzero(settled == 0)
+            candidates, nearest = arrays
+            host = np.array(nearest)
+            order, second = host[:, :k].view(np.float32), host[:, k : 2 * k].view(np.float32)
+            rows = self._vectors.file_rows(host[:, 2 * k : 3 * k].astype(np.int64))
+            doubtful = np.flatnonzero(host[:, -2] == 0)
             near = None
             if doubtful.size:
-                order64, error64 = order[doubtful].astype(np.float64), error[doubtful].astype(np.float64)
-                all_rows = np.where(np.isinf(order64), -1, self._vectors.file_rows(numbers[doubtful]))
-                # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
-                scale, offset = unit[doubtful], constant[doubtful]
-                beyond = left_out[doubtful].astype(np.float64) * scale[:, 0] + offset[:, 0]
-                near = Near(order64 * scale + offset, error64 * scale, all_rows, beyond)
-        return order[:, :k] * unit + constant, rows, doubtful, near
+                bits = np.array(candidates if doubtful.size == len(host) else candidates[mx.array(doubtful)])
+                near = self._near(bits, host[doubtful, -1].view(np.float32), constant[doubtful], unit[doubtful])
+        # In place: k of many queries are millions, for which every fresh array costs as much as the device's work.
+        orders = order.astype(np.float64)
+        orders += second
+        orders *= unit
+        orders += constant
+        return orders, rows, doubtful, near
 
-    def _search_chunk(
-        self, q: mx.array, shift_products: mx.array, own: Ids, chunk: Chunk, wanted: int, k: int, mode: Mode
-    ) -> Candidates | Settled:
+    def _near(self, bits: NDArray[np.uint32], left_out: Floats, constant: Doubles, unit: Doubles) -> Near:
+        """Of doubtful queries, what core.compute.refine_kernels.packed tells of all candidates."""
+        c = bits.shape[1] // 4
+        order, second, error = (bits[:, i * c : (i + 1) * c].view(np.float32).astype(np.float64) for i in range(3))
+        rows = np.where(np.isinf(order), -1, self._vectors.file_rows(bits[:, 3 * c :].astype(np.int64)))
+        # A distance here times `unit` plus `constant` is one there, but for rounding in float64: far below any error.
+        beyond = left_out.astype(np.float64) * unit[:, 0] + constant[:, 0]
+        return Near((order + second) * unit + constant, error * unit, rows, beyond)
+
+    def _search_chunk(self, queries: _Batch, chunk: Chunk, wanted: int, k: int, mode: Mode) -> Candidates | Settled:
         """As `candidates`, with numbers among the kept rows in place of positions, or settled already."""
         half = chunk.half
         assert half is not None
         width = chunk.ones.shape[0]
         wanted = min(wanted, width)
-        here = np.where((own >= chunk.first) & (own < chunk.first + chunk.rows), own - chunk.first, -1)
-        way = self.way(q.shape[0])
+        own, first = queries.own, chunk.first
+        here = np.where((own >= first) & (own < first + chunk.rows), own - first, -1).astype(np.int32)[:, None]
+        way = self.way(len(own))
         inputs = (
-            *(q, mx.array(here[:, None].astype(np.int32)), self._shift, shift_products),
-            *(half.rows if chunk.stored is None else chunk.stored, half.rows, half.back, half.squares, half.norms, half.bias),
-            chunk.inverse_norms,
+            *(queries.q, queries.rounded, mx.array(here), self._shift, queries.shift_products),
+            *(half.rows if chunk.stored is None else chunk.stored, half.rows, half.back, half.squares, half.norms, half.rounded),
+            *(half.bias, chunk.inverse_norms),
         )
         complete = wanted >= chunk.rows
-        if way != "plain" and wanted <= (FEW_CANDIDATES if q.shape[0] < MANY_QUERIES else refine_kernels.MAX_CANDIDATES):
-            bits = refined_candidates(mode, *inputs, **self._static, wanted=wanted, k=min(k, wanted), way=way, complete=complete)
-            return Settled(bits, chunk.first)
+        if way != "plain" and wanted <= refine_kernels.MAX_CANDIDATES:
+            refined, nearest = refined_candidates(
+                mode, *inputs, **self._static, wanted=wanted, k=min(k, wanted), way=way, complete=complete
+            )
+            return Settled(refined, nearest, chunk.first)
         order, error, at, left_out = candidates(
             mode,
             *inputs,
@@ -438,31 +472,31 @@ class HalfSearch:
 
     def _prepare(self, raw: NDArray[np.floating[Any]]) -> _Prepared:
         vectors = self._vectors
-        # In float32 where the queries are: a power of two and one subtraction leave nothing to round twice.
+        # In float32 where the queries are: a power of two leaves nothing to round.
         q: NDArray[Any] = raw if vectors.scale == 1.0 else raw * raw.dtype.type(vectors.scale)
         zero, one = np.zeros((len(raw), 1)), np.ones((len(raw), 1))
+        nothing = zero.astype(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             if self._metric == "l2":
-                q = q - vectors.shift
-                return _Prepared(q.astype(np.float32, copy=False), zero.astype(np.float32), zero, one)
+                q32 = (q - vectors.shift if vectors.shift.any() else q).astype(np.float32, copy=False)
+                return _Prepared(q32, self._rounding(q, vectors.shift, q32), nothing, zero, one)
             if self._metric == "cosine":
                 # A power of two changes no cosine and keeps squares in range.
                 q = np.ldexp(raw, -np.frexp(np.abs(raw).max(axis=1, keepdims=True))[1])
             products: Doubles = (q @ vectors.shift.astype(np.float64))[:, None]
-        q32, products32 = q.astype(np.float32, copy=False), products.astype(np.float32)
+            q32, products32 = q.astype(np.float32, copy=False), products.astype(np.float32)
+            rounded = self._rounding(q, np.zeros_like(vectors.shift), q32)
         if self._metric == "inner_product":
-            return _Prepared(q32, products32, -products, one)
+            return _Prepared(q32, rounded, products32, -products, one)
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))[:, None]
         unit: Doubles = np.divide(1.0, lengths, out=zero, where=lengths > 0)
-        return _Prepared(q32, products32, one, unit)
+        return _Prepared(q32, rounded, products32, one, unit)
 
-
-def _fetched(bits: mx.array) -> tuple[Floats, Floats, Ids, NDArray[np.uint32], Floats]:
-    """What `Settled.bits` hold, on the host, in one go: order, error and numbers (q, c), settled and left_out (q,)."""
-    host = np.array(bits)
-    c = host.shape[1] // 3
-    floats = host.view(np.float32)
-    return floats[:, :c], floats[:, c : 2 * c], host[:, 2 * c : 3 * c].astype(np.int64), host[:, 3 * c], floats[:, 3 * c + 1]
+    def _rounding(self, q: NDArray[np.floating[Any]], shift: Floats, stored: Floats) -> Floats:
+        """How far `stored` may lie from q - shift, (q, 1)."""
+        if q.dtype == np.float32 and not shift.any():
+            return np.zeros((len(q), 1), np.float32)
+        return rounded_by(q, shift, stored)[:, None]
 
 
 def coming(vectors: Vectors, poll: Poll, report: Report, watch: Stopwatch) -> Iterator[Chunk]:
@@ -481,6 +515,9 @@ def _joined(found: list[Candidates | Settled]) -> Candidates:
     return Candidates(order, error, numbers, mx.stack([f.left_out for f in apart]).min(axis=0))
 
 
+def _whole(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def _stacked(near: list[Near]) -> Near:
-    parts = (np.concatenate([getattr(n, name) for n in near]) for name in ("order", "error", "rows", "left_out"))
-    return Near(*parts)
+    return Near(*(_whole([getattr(n, name) for n in near]) for name in ("order", "error", "rows", "left_out")))

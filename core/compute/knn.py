@@ -57,6 +57,7 @@ class FlatIndex:
         self.use_kernel = use_kernel
         self._rows: NDArray[Any] = np.empty((0, d), np.float32)  # as core.compute.storage keeps them
         self._ids: Ids = np.empty(0, np.int64)
+        self._counted = True  # ids are 0, 1, 2, …
         self._waiting: list[NDArray[Any]] = []  # added, not yet joined
         self._searcher: NearestRows | None = None
 
@@ -78,6 +79,7 @@ class FlatIndex:
         joined = np.concatenate([self._ids, added])
         if ids is not None and len(np.unique(joined)) < len(joined):
             raise ValueError("an id is given twice, or is in the index already")
+        self._counted = self._counted and bool(np.array_equal(added, np.arange(self.ntotal, len(joined))))
         self._ids = joined
         self._waiting.append(block.copy())
         self._searcher = None
@@ -88,6 +90,7 @@ class FlatIndex:
         removed = int(np.count_nonzero(~kept))
         if removed:
             self._rows, self._ids = self._joined()[kept], self._ids[kept]
+            self._counted = False
             self._searcher = None
         return removed
 
@@ -112,7 +115,7 @@ class FlatIndex:
         """As `search`, with the proof and the time; `exclude` leaves out one row (by position) a query."""
         _check_k(k)
         found = self._ready().search(self._checked(q), k, mode, exclude)
-        return replace(found, ids=self._ids[found.ids])
+        return found if self._counted else replace(found, ids=self._ids[found.ids])
 
     def range_search(self, q: ArrayLike, radius: float, mode: Mode = "compiled") -> tuple[Ids, Doubles, Ids]:
         """All rows within `radius` of each query (q, d), nearest first: (limits (q + 1,), distances, ids).

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from core.compute.kernels import Body, launch
-from core.compute.rounding import LOST, U32, chain_error, half_error, row_share
+from core.compute.rounding import LOST, chain_error, half_error, half_share, pair_error
 from core.compute.vectors import PAD, SANE_NORMS, WILD
 from core.types import Metric
 
@@ -31,10 +31,10 @@ PREPARE = Body("prepare", ("queries", "shift_products", "figures"), ("halves", "
 REFINE = Body(
     "refine",
     (
-        *("queries", "lengths", "positions", "lowest", "own", "shift", "shift_products", "rows"),
-        *("back", "norms", "inverse_norms", "figures", "wanted"),
+        *("queries", "lengths", "rounded", "positions", "lowest", "own", "shift", "rows"),
+        *("back", "norms", "rounded_rows", "inverse_norms", "figures", "wanted"),
     ),
-    ("found_bits",),
+    ("found_bits", "nearest_bits"),
 )
 
 
@@ -70,33 +70,34 @@ def prepare(q: mx.array, shift_products: mx.array, *, metric: Metric, shift_leng
 def refine(
     q: mx.array,
     lengths: mx.array,
+    rounded: mx.array,
     positions: mx.array,
     lowest: mx.array,
     own: mx.array,
     shift: mx.array,
-    shift_products: mx.array,
     rows: mx.array,
     back: mx.array,
     norms: mx.array,
+    rounded_rows: mx.array,
     inverse_norms: mx.array,
     *,
     metric: Metric,
     k: int,
     complete: bool,
     how: RefineTiling | None = None,
-) -> mx.array:
-    """Of candidates, the order, its error and the position, sorted by order; whether settled; the bound of others: all in one
-    array (q, 3 c + 2) uint32, as `packed` makes it.
+) -> tuple[mx.array, mx.array]:
+    """Of candidates, the order, its error and the position, sorted by order, and of the first `k` what is wanted, with whether
+    they are settled and the bound of others: as `packed` makes them, (q, 4 c) and (q, 3 k + 2) uint32.
 
-    Takes queries q (q, d) and their `lengths` (q, 1) float32, the candidates' `positions` (q, c) uint32 and bounds `lowest`
-    (q, c) float32, the position `own` (q, 1) int32 of a row to leave out or -1, `shift` (d,) and the queries' products with it
-    (q, 1) float32, rows (n, d) float32, or float16 that `back` (n,) float32 undoes the scaling of, and norms and inverse_norms
+    Takes queries q (q, d), their `lengths` and what they are `rounded` by, (q, 1) float32, the candidates' `positions` (q, c)
+    uint32 and bounds `lowest` (q, c) float32, the position `own` (q, 1) int32 of a row to leave out or -1, `shift` (d,) float32,
+    and rows (n, d) float32, or float16 that `back` (n,) float32 undoes the scaling of, and norms, rounded_rows and inverse_norms
     (n,) float32, the latter read for the cosine alone. c is at most MAX_CANDIDATES, k at most c.
 
-    Settled is a query where the first k are told apart from one another, from all after them and from every row that is no
-    candidate. The bound of others is the order that none of those lies below: infinity if the candidates are `complete`,
-    -infinity where nothing is known. Of equal orders the candidates stay as they came; padding and the row left out have order
-    infinity and error 0.
+    An order is the sum of two float32, good to core.compute.rounding.pair_error. Settled is a query where the first k are told
+    apart from one another, from all after them and from every row that is no candidate. The bound of others is the order that
+    none of those lies below: infinity if the candidates are `complete`, -infinity where nothing is known. Of equal orders the
+    candidates stay as they came; padding and the row left out have order infinity and error 0.
     """
     _check(q, metric)
     (count, dims), how = q.shape, how or RefineTiling()
@@ -108,14 +109,15 @@ def refine(
     _check_shapes(
         (
             (lengths, column, mx.float32),
+            (rounded, column, mx.float32),
             (positions, single, mx.uint32),
             (lowest, single, mx.float32),
             (own, column, mx.int32),
             (shift, (dims,), mx.float32),
-            (shift_products, column, mx.float32),
             (rows, (n, dims), mx.float16 if halves else mx.float32),
             (back, vector, mx.float32),
             (norms, vector, mx.float32),
+            (rounded_rows, vector, mx.float32),
             (inverse_norms, vector, mx.float32),
         )
     )
@@ -129,40 +131,38 @@ def refine(
         "L2": int(metric == "l2"),
         "COSINE": int(metric == "cosine"),
     }
-    figures = [_sum_error(dims, per_lane), row_share(dims, halves), dims * LOST, WILD / 10, PAD / 10, chain_error(dims)]
+    error = pair_error(per_lane * -(-dims // (32 * per_lane)))
+    # A term loses a product, what it rounds away, what the sum does, and what the difference did.
+    figures = [error, half_share(dims) if halves else 0.0, 4 * dims * LOST, WILD / 10, PAD / 10, chain_error(dims)]
     inputs = (
-        *(q, lengths, positions, lowest, own, shift, shift_products, rows, back, norms, inverse_norms),
+        *(q, lengths, rounded, positions, lowest, own, shift, rows, back, norms, rounded_rows, inverse_norms),
         mx.array([*figures, SANE_NORMS[1]], mx.float32),
         mx.array([k, complete], mx.uint32),
     )
-    outputs = [((count, 3 * c + 2), mx.uint32)]
-    (found,) = launch(REFINE, inputs, constants, (count, 1, 1), how.threads, outputs)
-    return found
+    outputs = [((count, 4 * c), mx.uint32), ((count, 3 * k + 2), mx.uint32)]
+    found, nearest = launch(REFINE, inputs, constants, (count, 1, 1), how.threads, outputs)
+    return found, nearest
 
 
-def packed(order: mx.array, error: mx.array, numbers: mx.array, settled: mx.array, left_out: mx.array) -> mx.array:
-    """Order, error and numbers (q, c), what is settled and what others are bounded by (q,), as bits of one array, for to fetch
-    each costs a round trip: (q, 3 c + 2) uint32.
+def packed(
+    order: mx.array, error: mx.array, numbers: mx.array, settled: mx.array, left_out: mx.array, k: int
+) -> tuple[mx.array, mx.array]:
+    """Order, error and numbers (q, c), what is settled and what others are bounded by (q,), as bits of two arrays uint32, for to
+    fetch each costs a round trip: of all candidates, (q, 4 c), orders, their second parts, errors, numbers; of the first k,
+    (q, 3 k + 2), orders, second parts, numbers, and last whether settled and the bound.
     """
+    bits, second = order.view(mx.uint32), mx.zeros(order.shape, mx.uint32)
+    numbers = numbers.astype(mx.uint32)
     last = [settled.astype(mx.uint32)[:, None], left_out.view(mx.uint32)[:, None]]
-    return mx.concatenate([order.view(mx.uint32), error.view(mx.uint32), numbers.astype(mx.uint32), *last], axis=1)
+    found = mx.concatenate([bits, second, error.view(mx.uint32), numbers], axis=1)
+    return found, mx.concatenate([bits[:, :k], second[:, :k], numbers[:, :k], *last], axis=1)
 
 
-def unpacked(found: mx.array) -> tuple[mx.array, mx.array, mx.array, mx.array, mx.array]:
-    """What `packed` was made of, on the device; what is settled as uint32."""
-    c = found.shape[1] // 3
-    order, error = found[:, :c].view(mx.float32), found[:, c : 2 * c].view(mx.float32)
-    return order, error, found[:, 2 * c : 3 * c], found[:, 3 * c], found[:, 3 * c + 1].view(mx.float32)
-
-
-def _sum_error(dims: int, per_lane: int) -> float:
-    """As chain_error, of sums in the order of refine's kernel.
-
-    A lane adds `per_lane` terms for every 32 of those dimensions, then five shuffles add the lanes. Each term is in one FMA, of
-    factors that are rounded once at most: 8 covers what a square doubles of that, and what forming orders from sums rounds.
-    """
-    additions = per_lane * -(-dims // (32 * per_lane)) + 5
-    return 1.01 * (additions + 8) * U32
+def unpacked(found: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """Order, error and numbers (q, c) of all candidates that `packed` or `refine` tells of, on the device, in float32 alone."""
+    c = found.shape[1] // 4
+    order, second, error = (found[:, i * c : (i + 1) * c].view(mx.float32) for i in range(3))
+    return order, error + mx.abs(second), found[:, 3 * c :]
 
 
 def _check(q: mx.array, metric: Metric) -> None:

@@ -30,6 +30,15 @@ def half_error(dims: int) -> float:
     return 1.01 * (3 * U16 + (dims + 8) * U32 + 2 * math.sqrt(dims) * LOST16)
 
 
-def row_share(dims: int, halves: bool) -> float:
-    """What the rounding of a row moves it by at most, for each unit of its norm."""
-    return 2.0 * U32 + (math.sqrt(dims) * ROUNDED16 if halves else 0.0)
+def pair_error(terms: int) -> float:
+    """What a sum in two float32 is off by at most, as a share of the sum of its terms' magnitudes.
+
+    A lane adds so many `terms`, each with what it rounded away, then five shuffles add the lanes (resources/kernels/refine.inc):
+    each of these additions may lose a unit roundoff of the second part, which is at most terms + 8 of them of the first.
+    """
+    return 1.01 * 2.0 * (terms + 6) * (terms + 12) * U32**2
+
+
+def half_share(dims: int) -> float:
+    """What entries that are subnormal numbers in float16 may move a row by at most, for each unit of its norm."""
+    return math.sqrt(dims) * ROUNDED16

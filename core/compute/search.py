@@ -257,17 +257,19 @@ class NearestRows:
         return best_order, best_rows
 
     def _distances(self, order: Longs) -> Doubles:
+        """What an `order` stands for; it may be overwritten."""
         scale = order.dtype.type(self.vectors.scale)
         with np.errstate(over="ignore"):  # a distance or product beyond float64 is infinite
             if self.metric == "l2":
-                distances: Longs = np.sqrt(order) / scale
+                np.sqrt(order, out=order)
             elif self.metric == "inner_product":
-                distances = -order / scale / scale
+                np.negative(order, out=order)
+                order /= scale  # twice, for its square may overflow
             elif self.metric == "cosine":
-                distances = np.maximum(order, 0.0)
-            else:
-                distances = order / scale
-            return np.asarray(distances, np.float64)
+                return np.asarray(np.maximum(order, 0.0, out=order), np.float64)
+            if scale != 1.0:
+                order /= scale
+            return np.asarray(order, np.float64)
 
 
 def _without_wild(scores: NDArray[np.float32]) -> Doubles:

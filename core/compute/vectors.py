@@ -1,6 +1,6 @@
 """Vectors on the device, in chunks of rows, laid out for the product that every search and projection begins with.
 
-Each row is stored shifted (near the data's mean, so that distances do not cancel when the data lie far from the origin) and
+Each row is stored shifted (to near the data's median where that is far from the origin, so that distances do not cancel) and
 followed by four more entries, so that one product yields a whole score and no pass over (queries, n) is spent on norms:
 
     x - shift | |x - shift|² less its error bound | |x - shift| | 1 | 0          a row
@@ -119,6 +119,7 @@ class HalfCopy:
     back: mx.array  # (width,) float32, what undoes that
     squares: mx.array  # (width,) float32, less their error bound
     norms: mx.array  # (width,) float32, plus theirs
+    rounded: mx.array  # (width,) float32, how far the stored row, in float32, may lie from the row; 0 where nothing was rounded
     bias: mx.array  # (width,) 0; PAD for padding; WILD for a wild row
 
 
@@ -164,6 +165,7 @@ class _HostChunk:
     data: Floats  # part of a buffer that the next chunk but one overwrites
     extra: Floats  # (4, width)
     inverse_norms: Floats  # (width,)
+    rounded: Floats  # (width,), on a GPU
 
 
 class Vectors:
@@ -197,6 +199,7 @@ class Vectors:
         # (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); 8 more terms cover the rounding of the entries.
         self.error = 1.01 * (self.width + 8) * 2.0**-24
         self.scale, self.shift = self._scale_and_shift()
+        self._shifted = np.flatnonzero(self.shift)
         self._chunks: list[Chunk] = []
 
     @property
@@ -205,7 +208,7 @@ class Vectors:
 
     def file_rows(self, numbers: Ids) -> Ids:
         """Rows of the file, given by how many kept rows come before each."""
-        return numbers + np.searchsorted(self._gaps, numbers, side="right")
+        return numbers + np.searchsorted(self._gaps, numbers, side="right") if len(self._gaps) else numbers
 
     def numbers(self, file_rows: Ids) -> Ids:
         """How many kept rows come before each of these rows of the file, which must be kept ones; -1 stays."""
@@ -240,16 +243,17 @@ class Vectors:
             yield chunk
 
     def _row_bytes(self) -> int:
-        """Bytes that a row takes on the device: its values, and on a GPU the half copy with 7 figures."""
+        """Bytes that a row takes on the device: its values, and on a GPU the half copy with 8 figures."""
         if self.columns:
             return 4 * (self.width + 2)
-        return (2 if self.halves_only else 6) * self.dims + 4 * 7
+        return (2 if self.halves_only else 6) * self.dims + 4 * 8
 
     def _scale_and_shift(self) -> tuple[float, Floats]:
-        """A power of two that brings a wild median norm near 1, and the sample's median after it.
+        """A power of two that brings a wild median norm near 1, and the sample's median after it where that is far from 0.
 
-        Any scale and shift are right: these merely keep the values small. Where only halves are kept there is no shift, for the
-        shifted values would have to be rounded.
+        Any scale and shift are right: these merely keep the values small. Few values stay exact when shifted, so a dimension
+        whose median is within its usual deviation is left as it is. Where only halves are kept there is no shift, for the shifted
+        values would have to be rounded.
         """
         ids = self.source.sample_rows(4096)
         ids = ids[self.scan.finite[ids]]
@@ -262,8 +266,11 @@ class Vectors:
         if self.halves_only:
             return float(scale), np.zeros(self.dims, np.float32)
         typical = np.clip(sample * scale, -SANE_NORMS[1], SANE_NORMS[1])
-        shift = typical.mean(axis=0) if norm == 0.0 else np.median(typical, axis=0)
-        return float(scale), shift.astype(np.float32)
+        if norm == 0.0:
+            return float(scale), typical.mean(axis=0).astype(np.float32)
+        shift = np.median(typical, axis=0)
+        deviation = 1.5 * np.median(np.abs(typical - shift), axis=0)  # of a normal distribution the standard deviation
+        return float(scale), np.where(np.abs(shift) > deviation, shift, 0.0).astype(np.float32)
 
     def _make_chunks(self, poll: Poll) -> Iterator[Chunk]:
         """Read chunk after chunk, each while the one before is worked on."""
@@ -292,7 +299,11 @@ class Vectors:
         rows = int(np.count_nonzero(finite))
         width = _padded(stop - start)
         data = buffer[:, :width] if self.columns else buffer[:width]
-        inverse_norms, extra = np.ones(width, np.float32), np.zeros((EXTRA, width), np.float32)
+        inverse_norms, extra, rounded = (
+            np.ones(width, np.float32),
+            np.zeros((EXTRA, width), np.float32),
+            np.zeros(width, np.float32),
+        )
         done = 0
         for a in range(start, stop, strip_rows(self.dims)):
             b = min(a + strip_rows(self.dims), stop)
@@ -300,7 +311,7 @@ class Vectors:
             if kept is not None:
                 x = x[finite[a - start : b - start]]
             part = slice(done, done + len(x))
-            shifted = self._convert(x, inverse_norms[part], extra[:, part])
+            shifted = self._convert(x, inverse_norms[part], extra[:, part], rounded[part])
             if self.columns:
                 # In strips that stay in the cache: a transposition in one go misses it at every element.
                 for c in range(0, len(x), 64):
@@ -314,7 +325,7 @@ class Vectors:
             data[self.dims :] = extra
         else:
             data[rows:] = 0.0
-        return _HostChunk(start, rows, kept, data, extra, inverse_norms)
+        return _HostChunk(start, rows, kept, data, extra, inverse_norms, rounded)
 
     def _to_device(self, host: _HostChunk) -> Chunk:
         wild = np.flatnonzero(host.extra[PADDING] == np.float32(WILD))
@@ -323,13 +334,16 @@ class Vectors:
         # buffer, which is what a last chunk is, takes ten times as long.
         data = mx.array(np.ascontiguousarray(host.data))
         ones, inverse_norms = mx.array(host.extra[ONE]), mx.array(host.inverse_norms)
-        half = None if self.columns else _half_copy(data, host.extra)
+        half = None if self.columns else _half_copy(data, host.extra, host.rounded)
         stored = None if self.halves_only else data
         mx.eval(data, ones, inverse_norms)
         return Chunk(host.start, first, host.rows, host.kept, stored, wild, ones, inverse_norms, half)
 
-    def _convert(self, x: NDArray[np.floating[Any]], inverse_norms: Floats, extra: Floats) -> Floats:
-        """Rows x (m, d) of the file as they are stored, (m, d); fills their inverse norms (m,) and extra entries (4, m)."""
+    def _convert(self, x: NDArray[np.floating[Any]], inverse_norms: Floats, extra: Floats, rounded: Floats) -> Floats:
+        """Rows x (m, d) of the file as they are stored, (m, d), not to be written to.
+
+        Fills their inverse norms (m,), extra entries (4, m) and, on a GPU, what they are rounded by (m,).
+        """
         if self.scale != 1.0:
             x = x.astype(np.float64) * self.scale
         norms = _norms(x)
@@ -338,9 +352,12 @@ class Vectors:
             x = np.where(wild[:, None], 0, x)
         inverse_norms[:] = np.divide(1.0, norms, out=np.zeros(len(x)), where=(norms > 0) & ~wild)
         inverse_norms[wild] = 1.0
-        shifted = (x - self.shift).astype(np.float32, copy=False)
-        shifted[wild] = 0.0
-        lengths = _norms(shifted)
+        shifted = (x - self.shift if self._shifted.size else x).astype(np.float32, copy=False)
+        if wild.any() and self._shifted.size:
+            shifted[wild] = 0.0
+        if not self.columns:
+            rounded[:] = self._rounding(x, shifted)
+        lengths = norms if shifted is x and not wild.any() else _norms(shifted)
         # Less 3 error bounds: core.compute.proposals needs 2, and the sum of squares itself is off by at most 1.
         extra[SQUARE] = np.square(lengths) * (1.0 - 3.0 * self.error)
         extra[NORM] = lengths * (1.0 + self.error)
@@ -348,15 +365,34 @@ class Vectors:
         extra[PADDING, wild] = WILD
         return shifted
 
+    def _rounding(self, x: NDArray[np.floating[Any]], shifted: Floats) -> Floats:
+        """How far rows `shifted` (m, d) may lie from rows x (m, d) less the shift."""
+        if x.dtype != np.float64:  # else nothing but the shift can have rounded
+            if not self._shifted.size:
+                return np.zeros(len(x), np.float32)
+            return rounded_by(x[:, self._shifted], self.shift[self._shifted], shifted[:, self._shifted])
+        return rounded_by(x, self.shift, shifted)
 
-def _half_copy(data: mx.array, extra: Floats) -> HalfCopy:
+
+def rounded_by(x: NDArray[np.floating[Any]], shift: Floats, stored: Floats) -> Floats:
+    """A bound on the lengths (m,) of x - shift - stored, rows (m, d)."""
+    wide, other = x.astype(np.float64), shift.astype(np.float64)
+    lost = wide - other
+    lost -= stored
+    # What float64 itself may round, should the values be of very different size.
+    doubt = 2.0**-52 * (np.abs(wide).max(axis=1, initial=0.0) + np.abs(other).max(initial=0.0)) * np.sqrt(wide.shape[1])
+    lengths: NDArray[np.float64] = (np.sqrt(np.einsum("ij,ij->i", lost, lost)) + doubt) * (1.0 + 2.0**-20)
+    return lengths.astype(np.float32)
+
+
+def _half_copy(data: mx.array, extra: Floats, rounded: Floats) -> HalfCopy:
     # Rows too short to be scaled to float16's range lose all: the floor covers that, far below what matters elsewhere.
     norms = extra[NORM] + HALF_FLOOR
     to_half = np.exp2(half_exponent(extra[NORM])).astype(np.float32)
     rows = (data * mx.array(to_half)[:, None]).astype(mx.float16)
-    vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, extra[PADDING])
+    vectors = (1.0 / to_half, extra[SQUARE] + extra[PADDING], norms, rounded, extra[PADDING])
     copy = HalfCopy(rows, *(mx.array(a.astype(np.float32)) for a in vectors))
-    mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.bias)
+    mx.eval(copy.rows, copy.back, copy.squares, copy.norms, copy.rounded, copy.bias)
     return copy
 
 

@@ -314,6 +314,7 @@ inline float __half2float(__half x) { return float(x); }
 inline __half __float2half(float x) { return __half(x); }
 inline float2 __half22float2(__half2 x) { return float2(x); }
 inline unsigned __float_as_uint(float x) { return shim::bits_of(x); }
+inline float __fmul_rn(float x, float y) { return x * y; }
 inline float __uint_as_float(unsigned bits) { return shim::taken<float>(&bits, 0); }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline void atomicAdd(unsigned* sum, unsigned x) { *sum += x; }

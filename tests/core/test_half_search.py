@@ -79,8 +79,8 @@ def test_more_candidates_than_the_kernel_sorts_are_sorted_otherwise(
     x, q = normal(3000, 12), normal(2, 12, seed=1)
 
     def refuse(*_arguments: object, **_named: object) -> None:
-        raise AssertionError("a single query has too many candidates for one core")
+        raise AssertionError("these are more candidates than shared memory holds")
 
     monkeypatch.setattr(refine_kernels, "refine", refuse)
-    found = by_kernels(x, metric, device).search(q, 400, "eager")
-    assert_nearest(found, x, q, 400, metric, layout="cuda")
+    found = by_kernels(x, metric, device).search(q, 1400, "eager")
+    assert_nearest(found, x, q, 1400, metric, layout="cuda")

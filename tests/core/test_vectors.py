@@ -18,7 +18,7 @@ from core.types import DeviceKind, Ids
 def test_every_chunk_lies_in_one_piece(monkeypatch: pytest.MonkeyPatch, layout: DeviceKind) -> None:
     """The last, narrower one too: a product with a part of a wider buffer takes ten times as long."""
     x = np.random.default_rng(0).standard_normal((5000, 16)).astype(np.float32)
-    monkeypatch.setitem(vectors.CHUNK_BYTES, layout, 2048 * (6 * 16 + 28))
+    monkeypatch.setitem(vectors.CHUNK_BYTES, layout, 2048 * (6 * 16 + 32))
     source = ArrayRows(x)
     chunks = list(Vectors(source, scan_rows(source), layout, 1 << 40).chunks())
     assert len(chunks) > 1
@@ -44,7 +44,7 @@ def test_vectors_that_do_not_fit_stream_the_same_chunks(layout: DeviceKind) -> N
     x = np.random.default_rng(2).standard_normal((9000, 16)).astype(np.float32)
     source = ArrayRows(x)
     scan = scan_rows(source)
-    streaming = Vectors(source, scan, layout, 8 * 1024 * (6 * 16 + 28))
+    streaming = Vectors(source, scan, layout, 8 * 1024 * (6 * 16 + 32))
     assert not streaming.resident
     told: list[int] = []
     chunks = list(streaming.chunks(report=lambda stage, done, total: told.append(done)))
