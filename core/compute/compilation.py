@@ -67,7 +67,9 @@ class Pair:
         before = self.traces
         run = self._compiled_for(key) if mode == "compiled" else self._eager_for(key)
         outputs = run(*arrays)
-        signature = Signature(mode, mx.default_device().type.name, key, tuple((a.shape, str(a.dtype)) for a in arrays))
+        device = mx.default_device()
+        stream = str(mx.default_stream(device))
+        signature = Signature(mode, device.type.name, stream, key, tuple((a.shape, str(a.dtype)) for a in arrays))
         # In order of their coming: a dict for want of an ordered set.
         met: dict[Signature, None] = self._thread.__dict__.setdefault("met", {})
         reasons = [] if signature in met else why_first(self.function, signature, list(met))

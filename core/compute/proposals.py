@@ -46,6 +46,7 @@ class Arithmetic(Protocol):
     """A way to bound what neighbours are sorted by."""
 
     bounds: Pair  # (queries' inputs, chunk's arrays) -> bounds of all rows, (q, width)
+    one_core: bool  # whether MLX computes them on one core of a CPU
 
     def prepare(self, raw: Doubles) -> Prepared: ...
     def chunk_arrays(self, chunk: Chunk) -> tuple[mx.array, ...]: ...
@@ -96,6 +97,7 @@ def column_bounds(queries: mx.array, data: mx.array, inverse_norms: mx.array, *,
 
 class ColumnArithmetic:
     bounds = pair(column_bounds)
+    one_core = False
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
@@ -155,6 +157,7 @@ def row_bounds(
 
 class RowArithmetic:
     bounds = pair(row_bounds)
+    one_core = False
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric
@@ -222,6 +225,7 @@ def slack_share(dims: int) -> float:
 
 class DifferenceArithmetic:
     bounds = pair(difference_bounds)
+    one_core = True
 
     def __init__(self, vectors: Vectors, metric: Metric) -> None:
         self._vectors, self._metric = vectors, metric

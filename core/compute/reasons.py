@@ -20,11 +20,12 @@ class Signature:
 
     mode: Mode
     device: str
+    stream: str  # MLX compiles for each stream of a device
     static: Static
     arrays: tuple[tuple[tuple[int, ...], str], ...]  # (shape, dtype) of each
 
     def differences(self, other: Signature) -> int:
-        """In how many things it differs from another of its mode and device."""
+        """In how many things it differs from another of its mode and stream."""
         apart = len(self.arrays) - len(other.arrays)
         changed = sum(
             (shape != before) + (dtype != dtype_before)
@@ -39,11 +40,12 @@ class Signature:
 
 def why_first(function: Callable[..., Any], now: Signature, met: Sequence[Signature]) -> list[str]:
     """What is new in a call of `function`, one short phrase each; never empty. `met` are the calls before, the latest last."""
-    alike = [other for other in met if (other.mode, other.device) == (now.mode, now.device)]
+    alike = [other for other in met if (other.mode, other.stream) == (now.mode, now.stream)]
     if not alike:
         way = "compiled" if now.mode == "compiled" else "uncompiled"
-        elsewhere = any(other.mode == now.mode for other in met)
-        return [f"first {way} call of {_words(function.__name__)}{f' on the {now.device}' if elsewhere else ''}"]
+        devices = {other.device for other in met if other.mode == now.mode}
+        where = "" if not devices else " on another core" if now.device in devices else f" on the {now.device}"
+        return [f"first {way} call of {_words(function.__name__)}{where}"]
     # Of several as near, the latest: it is what the user has just seen.
     before = min(reversed(alike), key=now.differences)
     if len(now.arrays) != len(before.arrays):

@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from core.compute import selection
 from core.compute.exact import Longs, direct_order
 from core.compute.half_search import HalfSearch, coming
+from core.compute.lanes import lanes
+from core.compute.pieces import pieces
 from core.compute.proposals import Arithmetic, Doubles, Prepared, RowArithmetic, proposer_for, select
 from core.compute.timing import Stopwatch, begin, fence, stopwatch
 from core.compute.vectors import PAD, WILD, Chunk, Poll, Report, Vectors, no_poll, no_report
@@ -50,6 +52,16 @@ class _Candidates:
     bounds: Doubles  # (q, c)
     rows: Ids  # (q, c)
     left_out: Doubles  # (q,) no row left out has an order below this
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some consecutive rows of a chunk."""
+
+    chunk: Chunk
+    first: int  # position in the chunk
+    width: int
+    arrays: tuple[mx.array, ...]  # as the arithmetic's chunk_arrays, of these rows
 
 
 class NearestRows:
@@ -125,10 +137,14 @@ class NearestRows:
         found, bytes_read = self._propose(prepared, wanted, mode, poll, report, watch)
         with watch.stage("exact distances"):
             rows = np.where(found.rows == own[:, None], -1, found.rows)
-            which, place = np.nonzero(rows >= 0)
-            direct = direct_order(self.vectors, self.metric, prepared.raw, which, rows[which, place], poll)
-            order = np.full(rows.shape, np.inf, direct.dtype)
-            order[which, place] = direct
+            real = rows >= 0
+            if real.all():  # of millions it takes as long to look for the others as to compute
+                which = np.repeat(np.arange(len(rows)), rows.shape[1])
+                order = direct_order(self.vectors, self.metric, prepared.raw, which, rows.ravel(), poll).reshape(rows.shape)
+            else:
+                direct = direct_order(self.vectors, self.metric, prepared.raw, np.nonzero(real)[0], rows[real], poll)
+                order = np.full(rows.shape, np.inf, direct.dtype)
+                order[real] = direct
             nearest, ids, settled = _settled(order, rows, found.left_out, k)
             exact = self._decide(prepared, np.arange(len(raw)), nearest, ids, settled, own, mode, poll)
         return nearest, ids, exact, bytes_read
@@ -164,48 +180,78 @@ class NearestRows:
         self, prepared: Prepared, wanted: int, mode: Mode, poll: Poll, report: Report, watch: Stopwatch
     ) -> tuple[_Candidates, int]:
         """The `wanted` most promising rows of each query, over all chunks; and the bytes read."""
-        found, bytes_read = [], 0
+        kind, bytes_read = self.device.kind, 0
+        streams = lanes(kind) if self.vectors.columns else lanes(kind)[:1]
+        one_core = self.arithmetic.one_core
+        cut = pieces(kind, len(prepared.raw), self.vectors.chunk_width, wanted, self._max_scores, len(streams), one_core)
+        found: list[list[_Candidates]] = [[] for _ in cut.batches]
         # Every chunk serves all queries before the next: where vectors stream, to read it is what costs.
         for chunk in coming(self.vectors, poll, report, watch):
-            step = max(1, self._max_scores // chunk.ones.shape[0])
-            parts = []
-            for start in range(0, len(prepared.raw), step):
+            parts = cut.parts(chunk.ones.shape[0])
+            places = [(part, batch) for part in range(len(parts)) for batch in range(len(found))]
+            taken: dict[int, _Part] = {}
+            for start in range(0, len(places), cut.at_once):
                 poll()
-                parts.append(self._propose_chunk(prepared, slice(start, start + step), chunk, wanted, mode, watch))
-                bytes_read += chunk.scanned_bytes
-            found.append(_stacked(parts, axis=0))
-        return _best(_stacked(found, axis=1), wanted), bytes_read
+                now = places[start : start + cut.at_once]
+                taken = {i: taken.get(i) or self._part(chunk, parts[i]) for i, _ in now}
+                asked = [(cut.batches[batch], taken[part]) for part, batch in now]
+                for (_, batch), candidates in zip(
+                    now, self._propose_at_once(prepared, asked, wanted, mode, streams, watch), strict=True
+                ):
+                    found[batch].append(candidates)
+            bytes_read += chunk.scanned_bytes * len(found)
+        return _stacked([_best(_stacked(of_batch, axis=1), wanted) for of_batch in found], axis=0), bytes_read
 
-    def _propose_chunk(
-        self, prepared: Prepared, batch: slice, chunk: Chunk, wanted: int, mode: Mode, watch: Stopwatch
-    ) -> _Candidates:
-        width = chunk.ones.shape[0]
-        k = min(wanted, width)
-        with watch.stage("transfer"):
-            inputs = prepared.on_device(batch)
-        # Both are under way before either is waited for: so they are told apart at no cost, but for the time it takes to wake up.
-        with watch.stage("product"):
-            bounds = self._bounds(mode, inputs, chunk)
-            begin(bounds)
-        with watch.stage("selection"):
-            values, positions = select(mode, bounds, wanted=k, blocks=selection.block_sizes(self.device.kind, width, k))
-            begin(values, positions)
-        with watch.stage("product"):
-            mx.eval(bounds)
-        with watch.stage("selection"):
-            fence(values, positions)
-        with watch.stage("transfer"):
-            host, at = _without_wild(np.array(values)), np.array(positions)
-        real = host < PAD / 10
-        where = np.minimum(at, max(chunk.rows - 1, 0))
-        rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
-        constant = prepared.constant[batch]
-        left_out = host.max(axis=1) + constant if k < chunk.rows else np.full(len(host), np.inf)
-        return _Candidates(host + constant[:, None], rows, left_out)
+    def _part(self, chunk: Chunk, rows: slice) -> _Part:
+        arrays = self.arithmetic.chunk_arrays(chunk)
+        if (rows.start, rows.stop) != (0, chunk.ones.shape[0]):
+            # A product with part of a wider array would copy it each time.
+            arrays = tuple(mx.contiguous(a[..., rows]) for a in arrays)
+        return _Part(chunk, rows.start, rows.stop - rows.start, arrays)
 
-    def _bounds(self, mode: Mode, inputs: Sequence[mx.array], chunk: Chunk) -> mx.array:
-        """Bounds (q, width) of all rows of a chunk, lazy."""
-        bounds: mx.array = self.arithmetic.bounds(mode, *inputs, *self.arithmetic.chunk_arrays(chunk), **self.arithmetic.static())
+    def _propose_at_once(
+        self,
+        prepared: Prepared,
+        asked: list[tuple[slice, _Part]],
+        wanted: int,
+        mode: Mode,
+        streams: list[mx.Stream],
+        watch: Stopwatch,
+    ) -> list[_Candidates]:
+        """The candidates of some queries in some part of a chunk each, selected side by side."""
+        with watch.stage("transfer"):
+            inputs = [prepared.on_device(batch) for batch, _ in asked]
+        bounds, chosen = [], []
+        with watch.stage("product"):
+            for stream, queries, (_, part) in zip(streams, inputs, asked, strict=False):
+                with mx.stream(stream if self.arithmetic.one_core else streams[0]):
+                    bounds.append(self._bounds(mode, queries, part.arrays))
+            begin(*bounds)
+            if len(asked) > 1:
+                mx.eval(*bounds)
+        # A single piece is under way as a whole before any of it is waited for: so product and selection are told apart at no
+        # cost, but for the time it takes to wake up.
+        with watch.stage("selection"):
+            for stream, scores in zip(streams, bounds, strict=False):
+                k = min(wanted, scores.shape[1])
+                with mx.stream(stream):
+                    blocks = selection.block_sizes(self.device.kind, scores.shape[1], k)
+                    chosen.append(select(mode, scores, wanted=k, blocks=blocks))
+            begin(*(array for pair in chosen for array in pair))
+        if len(asked) == 1:
+            with watch.stage("product"):
+                mx.eval(*bounds)
+        with watch.stage("selection"):
+            fence(*(array for pair in chosen for array in pair))
+        with watch.stage("transfer"):
+            return [
+                _candidates(values, positions, part, prepared.constant[batch])
+                for (values, positions), (batch, part) in zip(chosen, asked, strict=True)
+            ]
+
+    def _bounds(self, mode: Mode, inputs: Sequence[mx.array], arrays: Sequence[mx.array]) -> mx.array:
+        """Bounds (q, width) of the rows in a chunk's arrays, or in a part of them; lazy."""
+        bounds: mx.array = self.arithmetic.bounds(mode, *inputs, *arrays, **self.arithmetic.static())
         return bounds
 
     def _decide(
@@ -237,7 +283,7 @@ class NearestRows:
         inputs = prepared.on_device(slice(index, index + 1))
         found = []
         for chunk in self.vectors.chunks(poll):
-            scores = self._bounds(mode, inputs, chunk)
+            scores = self._bounds(mode, inputs, self.arithmetic.chunk_arrays(chunk))
             fence(scores)
             host = _without_wild(np.array(scores)[0, : chunk.rows]) + prepared.constant[index]
             # Written so that a score of NaN (infinity less infinity) counts as possible.
@@ -270,6 +316,18 @@ class NearestRows:
             if scale != 1.0:
                 order /= scale
             return np.asarray(order, np.float64)
+
+
+def _candidates(values: mx.array, positions: mx.array, part: _Part, constant: Doubles) -> _Candidates:
+    """Bounds selected from a part, (q, k), and their positions in it, with what a query's bounds lack (q,)."""
+    chunk = part.chunk
+    host, at = _without_wild(np.array(values)), np.array(positions)
+    real = host < PAD / 10
+    where = np.minimum(at + np.uint32(part.first), max(chunk.rows - 1, 0))
+    rows = np.where(real, chunk.file_rows(where) if chunk.rows else -1, -1)
+    complete = host.shape[1] >= min(part.width, chunk.rows - part.first)
+    left_out = np.full(len(host), np.inf) if complete else host.max(axis=1) + constant
+    return _Candidates(host + constant[:, None], rows, left_out)
 
 
 def _without_wild(scores: NDArray[np.float32]) -> Doubles:

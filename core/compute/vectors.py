@@ -206,6 +206,11 @@ class Vectors:
     def rows(self) -> int:
         return self.scan.finite_count
 
+    @property
+    def chunk_width(self) -> int:
+        """Rows of the widest chunk, with padding."""
+        return min(self.step, _padded(self.source.rows))
+
     def file_rows(self, numbers: Ids) -> Ids:
         """Rows of the file, given by how many kept rows come before each."""
         return numbers + np.searchsorted(self._gaps, numbers, side="right") if len(self._gaps) else numbers
@@ -275,7 +280,7 @@ class Vectors:
     def _make_chunks(self, poll: Poll) -> Iterator[Chunk]:
         """Read chunk after chunk, each while the one before is worked on."""
         starts = range(0, self.source.rows, self.step)
-        width = min(self.step, _padded(self.source.rows))
+        width = self.chunk_width
         # Host buffers serve all chunks in turn: fresh pages cost as much as the copying.
         buffers = [
             np.empty((self.width, width) if self.columns else (width, self.dims), np.float32) for _ in range(min(2, len(starts)))
