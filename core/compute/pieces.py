@@ -12,11 +12,12 @@ from core.compute.vectors import ROW_MULTIPLE
 from core.types import DeviceKind
 
 # A larger array of scores comes as fresh pages each time, which cost as much as the product: malloc keeps what is below 32 MB.
-# But it is worth it where fewer queries than that would share a product.
+# But each product copies all rows into a form of its own, so that fewer queries than these, or than half the dimensions, are not
+# worth one: then larger arrays cost less.
 KEPT_SCORES, FEW_QUERIES = 7 << 20, 64
-# From so many queries on the rows are cut too, and copied into one piece each, so that more queries share a product. A part has
-# so many rows for each candidate, for each part is selected from by itself.
-MANY_QUERIES, PART_ROWS, ROWS_PER_CANDIDATE = 512, 1 << 14, 1 << 10
+# From so many queries on the rows are cut too, and copied into one piece each, so that more queries share a product; wider rows
+# are not worth the copy. A part has so many rows for each candidate, for each part is selected from by itself.
+MANY_QUERIES, WIDE, PART_ROWS, ROWS_PER_CANDIDATE = 512, 256, 1 << 14, 1 << 10
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,21 @@ class Pieces:
         return [slice(start, min(start + self.part_rows, width)) for start in range(0, width, self.part_rows)]
 
 
-def pieces(kind: DeviceKind, queries: int, width: int, wanted: int, most_scores: int, lanes: int, one_core: bool) -> Pieces:
-    """For chunks of up to `width` rows, of which `wanted` are to be candidates.
+def pieces(
+    kind: DeviceKind, queries: int, dims: int, width: int, wanted: int, most_scores: int, lanes: int, one_core: bool
+) -> Pieces:
+    """For chunks of up to `width` rows of `dims` values, of which `wanted` are to be candidates.
 
     All scores that are held are at most `most_scores`, or one query's. `lanes` is how many pieces may be worked on at once;
     `one_core` says that bounds, too, are computed on one core each, for there is no product to give them.
     """
     part_rows = width
-    if kind == "cpu" and not one_core and queries >= MANY_QUERIES:
+    if kind == "cpu" and not one_core and queries >= MANY_QUERIES and dims <= WIDE:
         least = max(PART_ROWS, ROWS_PER_CANDIDATE * wanted)
         part_rows = -(-width // (max(1, width // least) * ROW_MULTIPLE)) * ROW_MULTIPLE
     step = min(queries, max(1, most_scores // part_rows))
     if kind == "cpu":
-        step = min(step, -(-queries // lanes)) if one_core else min(step, max(FEW_QUERIES, KEPT_SCORES // part_rows))
+        step = min(step, -(-queries // lanes)) if one_core else min(step, max(FEW_QUERIES, dims // 2, KEPT_SCORES // part_rows))
     at_once = max(1, min(lanes, most_scores // (step * part_rows)))
     if step < queries:  # as many batches of one length as a whole number of rounds takes
         rounds = -(-queries // (step * at_once))

@@ -183,7 +183,8 @@ class NearestRows:
         kind, bytes_read = self.device.kind, 0
         streams = lanes(kind) if self.vectors.columns else lanes(kind)[:1]
         one_core = self.arithmetic.one_core
-        cut = pieces(kind, len(prepared.raw), self.vectors.chunk_width, wanted, self._max_scores, len(streams), one_core)
+        size = len(prepared.raw), self.vectors.dims, self.vectors.chunk_width
+        cut = pieces(kind, *size, wanted, self._max_scores, len(streams), one_core)
         found: list[list[_Candidates]] = [[] for _ in cut.batches]
         # Every chunk serves all queries before the next: where vectors stream, to read it is what costs.
         for chunk in coming(self.vectors, poll, report, watch):

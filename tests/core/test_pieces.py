@@ -27,6 +27,7 @@ on_a_cpu = pytest.mark.skipif(UNDER_TEST.kind != "cpu", reason="a GPU works on o
 @given(
     kind=st.sampled_from(get_args(DeviceKind)),
     queries=st.integers(1, 5000),
+    dims=st.integers(1, 4096),
     blocks=st.integers(1, 2000),
     wanted=st.sampled_from([16, 32, 48, 1264, 5136]),
     most=st.integers(1, 1 << 26),
@@ -34,10 +35,10 @@ on_a_cpu = pytest.mark.skipif(UNDER_TEST.kind != "cpu", reason="a GPU works on o
     one_core=st.booleans(),
 )
 def test_pieces_cover_everything_once_and_fit(
-    kind: DeviceKind, queries: int, blocks: int, wanted: int, most: int, count: int, one_core: bool
+    kind: DeviceKind, queries: int, dims: int, blocks: int, wanted: int, most: int, count: int, one_core: bool
 ) -> None:
     width = blocks * ROW_MULTIPLE
-    cut = pieces(kind, queries, width, wanted, most, count, one_core)
+    cut = pieces(kind, queries, dims, width, wanted, most, count, one_core)
     for whole, parts in ((queries, cut.batches), (width, cut.parts(width))):
         assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
         assert parts[-1].stop == whole
