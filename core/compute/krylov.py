@@ -34,8 +34,11 @@ SPARE = 6
 BLOCKS = 8
 # Up to this many blocks' width all of M is one block: exact after one product.
 WHOLE = 4
-# Where |M·v - λv| / λ₁ holds still below this, rounding of the products is all that is left.
-ROUNDING = 1e-4
+# Where |M·v - λv| / λ₁ holds still below this, rounding of the products is all that is left; at once where it is within a few
+# times the tolerance, which is about what they round.
+ROUNDING, NEAR = 1e-4, 4.0
+# Steps before the first test, which seldom holds sooner.
+FIRST = 3
 # Multiplications up to which OpenBLAS keeps to one thread.
 SINGLE = 1 << 18
 # A direction this much shorter than unit length after what is kept is taken out of it holds rounding only.
@@ -83,7 +86,7 @@ def leading(
     n, p = start.shape
     most = min(BLOCKS, n // p)
     basis = images = np.zeros((n, 0))
-    block, done, steps = start, 0, min(2, stride, most)
+    block, done, steps = start, 0, min(FIRST, stride, most)
     history: list[tuple[int, float]] = []
     while True:
         new, image = expand(basis, block, steps)
@@ -95,7 +98,7 @@ def leading(
         residual = float(np.linalg.norm(off, axis=0).max()) / largest if largest > 0 else 0.0
         history.append((done, residual))
         remaining = _remaining(history, tolerance)
-        if residual <= tolerance or p == n or done >= cap or _still(history) or not go_on(remaining):
+        if residual <= tolerance or p == n or done >= cap or _still(history, tolerance) or not go_on(remaining):
             kept = rotation[:, :p]
             return Pairs(np.maximum(values[:p], 0.0), times(basis, kept), residual, done)
         block = image[:, -p:]
@@ -210,7 +213,11 @@ def _remaining(history: list[tuple[int, float]], tolerance: float) -> int:
     return int(np.ceil(log(residual / tolerance) / rate))
 
 
-def _still(history: list[tuple[int, float]]) -> bool:
-    """Whether the residual is small and three tests have not made it smaller."""
+def _still(history: list[tuple[int, float]], tolerance: float) -> bool:
+    """Whether the residual is small and further tests have not made it smaller: one near the tolerance, else three."""
     residuals: list[Any] = [residual for _, residual in history]
-    return len(residuals) > 3 and min(residuals[:-3]) < ROUNDING and min(residuals[-3:]) > 0.7 * min(residuals[:-3])
+    for tests, small in ((1, NEAR * tolerance), (3, ROUNDING)):
+        before = min(residuals[:-tests], default=np.inf)
+        if before < small and min(residuals[-tests:]) > 0.7 * before:
+            return True
+    return False

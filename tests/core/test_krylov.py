@@ -71,6 +71,16 @@ def test_it_ends_where_rounding_lets_it_come_no_nearer() -> None:
     assert found.residual < 1e-5
 
 
+def test_it_ends_soon_where_the_tolerance_is_about_what_rounds() -> None:
+    m = symmetric(np.power(0.8, np.arange(300.0)))
+    noise = np.random.default_rng(0)
+    expand = by_steps(lambda v: m @ v + 1e-6 * noise.normal(size=v.shape))
+    tolerance = 4e-6
+    found = leading(expand, random_block(300, 16), 3, tolerance, 8, 400)
+    assert tolerance < found.residual < 4 * tolerance
+    assert found.steps <= 8
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-200, 1.0, 1e200])
 def test_a_block_is_completed_whatever_its_rank_and_size(scale: float) -> None:
     kept = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 10)))[0]
