@@ -26,7 +26,7 @@ from core.compute import kernels, refine_kernels, selection
 from core.compute.compilation import pair
 from core.compute.nearest_kernels import FUSED_QUERIES, block_length, plan, smallest_bounds
 from core.compute.proposals import Doubles
-from core.compute.rounding import LOST, U32, chain_error, half_error, half_share
+from core.compute.rounding import LOST, MOST_LOST, U32, chain_error, half_error, half_share
 from core.compute.timing import Stopwatch
 from core.compute.vectors import PAD, SANE_NORMS, WILD, Chunk, Poll, Report, Vectors, rounded_by
 from core.types import DeviceKind, Floats, Ids, Metric, Mode, Way
@@ -262,7 +262,8 @@ def direct(
     inverse = mx.where(whole > 0, 1.0 / mx.maximum(whole, 1e-30), 0.0)
     order = (order - shift_products) * inverse
     error = (error + 4 * U32 * mx.abs(shift_products)) * inverse
-    return order, 1.01 * (error + mx.abs(order) * (chain + 4 * U32 + 2 * away * inverse) + rounded)
+    error = 1.01 * (error + mx.abs(order) * (chain + 4 * U32 + 2 * away * inverse) + rounded)
+    return order, mx.where(away < MOST_LOST * whole, error, mx.inf)
 
 
 def _sum(terms: mx.array, groups: int) -> mx.array:

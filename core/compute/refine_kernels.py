@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from core.compute.kernels import Body, launch
-from core.compute.rounding import LOST, chain_error, half_error, half_share, pair_error
+from core.compute.rounding import LOST, MOST_LOST, chain_error, half_error, half_share, pair_error
 from core.compute.vectors import PAD, SANE_NORMS, WILD
 from core.types import Metric
 
@@ -136,7 +136,7 @@ def refine(
     figures = [error, half_share(dims) if halves else 0.0, 4 * dims * LOST, WILD / 10, PAD / 10, chain_error(dims)]
     inputs = (
         *(q, lengths, rounded, positions, lowest, own, shift, rows, back, norms, rounded_rows, inverse_norms),
-        mx.array([*figures, SANE_NORMS[1]], mx.float32),
+        mx.array([*figures, SANE_NORMS[1], MOST_LOST], mx.float32),
         mx.array([k, complete], mx.uint32),
     )
     outputs = [((count, 4 * c), mx.uint32), ((count, 3 * k + 2), mx.uint32)]

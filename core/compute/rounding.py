@@ -16,6 +16,9 @@ ROUNDED16 = 2.0**-25 / 16
 # What a device may lose of a float16 product of norms 16 or more, times the root of d, by taking subnormal numbers for zero.
 LOST16 = 2.0**-14 / 16
 
+# A row that rounding moves by more than this share of its norm, since it is little beside the shift, has no cosine.
+MOST_LOST = 1e-6
+
 
 def chain_error(dims: int) -> float:
     """What a float32 sum of so many terms is off by at most, in any order, as a share of the sum of their magnitudes."""

@@ -38,7 +38,7 @@ DIRECT_ROWS = 1 << 14
 class SearchResult:
     """Neighbours of q queries, nearest first."""
 
-    distances: Doubles  # (q, k), from float64; from float32, to 1e-5 relative, on a GPU
+    distances: Doubles  # (q, k), from float64; on a GPU from two float32 by kernels, else from one, to 1e-5 relative
     ids: Ids  # (q, k)
     exact: tuple[Exact, ...]  # one a query
     timing: Timing

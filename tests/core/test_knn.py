@@ -327,11 +327,19 @@ def powers(low: float, high: float, dtype: Any = np.float32) -> Values:
     return (normal(500, 16, dtype=np.float64) * 10**exponents).astype(dtype)
 
 
+def near_the_origin() -> Values:
+    """Rows that lie aside, among which some point where most do but are shorter, down to nothing beside the others."""
+    x = 3 + normal(500, 16)
+    x[4::50] = 10.0 ** -np.arange(1.0, 11.0)[:, None]
+    return x
+
+
 TRAPS: dict[str, Values] = {
     "NaN and infinity": rows_with_nan(),
     "near-duplicates": normal(1, 16) + np.float32(1e-6) * normal(500, 16, seed=1),
     "near-duplicates far out": np.float32(100) * normal(1, 16) + np.float32(1e-4) * normal(500, 16, seed=1),
     "far from the origin": 1000 + normal(500, 16),
+    "near the origin": near_the_origin(),
     "very far from the origin": np.float32(1e6) + normal(500, 16),
     "duplicates": np.repeat(normal(50, 16), 10, axis=0),
     "small whole numbers": np.random.default_rng(0).integers(0, 3, (500, 6)).astype(np.float32),
