@@ -14,7 +14,7 @@ from core.types import DeviceKind
 # A larger array of scores comes as fresh pages each time, which cost as much as the product: malloc keeps what is below 32 MB.
 # But each product copies all rows into a form of its own, so that fewer queries than these, or than half the dimensions, are not
 # worth one: then larger arrays cost less.
-KEPT_SCORES, FEW_QUERIES = 7 << 20, 64
+KEPT_SCORES, FEW_QUERIES = 4 << 20, 64
 # From so many queries on the rows are cut too, and copied into one piece each, so that more queries share a product; wider rows
 # are not worth the copy. A part has so many rows for each candidate, for each part is selected from by itself.
 MANY_QUERIES, WIDE, PART_ROWS, ROWS_PER_CANDIDATE = 512, 256, 1 << 14, 1 << 10
