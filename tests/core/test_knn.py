@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.compute import search, selection, vectors
+from core.compute import exact, search, selection, vectors
 from core.compute.knn import FlatIndex
 from core.compute.search import NearestRows, SearchResult
 from core.compute.vectors import CHUNKS_AT_ONCE, ArrayRows, Vectors, scan_rows
@@ -286,6 +287,34 @@ def test_rows_computed_directly_in_parts_give_the_same_answer(
     found = index_of(x, metric, device).query(x[:1], 20, "eager")
     assert found.exact == ("computed in full",)
     assert found.ids.tolist() == [list(range(20))]
+
+
+@every_metric
+def test_candidates_shared_out_among_threads_give_the_same_answer(
+    device: DeviceInfo, monkeypatch: pytest.MonkeyPatch, metric: Metric
+) -> None:
+    x, q = normal(400, 8), normal(9, 8, seed=1)
+    index = index_of(x, metric, device)
+    whole = index.query(q, 30, "eager")
+    monkeypatch.setattr(exact, "STRIP_VALUES", 5 * 8)
+    shared = index.query(q, 30, "eager")
+    np.testing.assert_array_equal(shared.ids, whole.ids)
+    np.testing.assert_array_equal(shared.distances, whole.distances)
+
+
+def test_threads_end_when_a_search_is_told_to(device: DeviceInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "STRIP_VALUES", 8)
+    source, rows, polled = held(normal(300, 8)), np.arange(300), 0
+
+    def poll() -> None:
+        nonlocal polled
+        polled += 1
+        if polled == 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        exact.direct_order(source, "l2", np.zeros((1, 8)), np.zeros(300, np.int64), rows, poll)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("kinscope-exact")]
 
 
 def test_a_search_polls_and_ends_when_told_to(device: DeviceInfo, monkeypatch: pytest.MonkeyPatch) -> None:
