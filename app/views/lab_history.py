@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from app.figures import figure
 from app.models.lab import LabModel, Reading
 from app.models.lab_history import LabHistory
 from app.theme import COMPILED, DARK, EAGER, Theme
+from app.views.headed_table import FIGURE, HeadedTable
 from app.views.log_axis import LogAxis, dress
 from app.views.quiet_table import Index, quieten
 from core.lab import LabRun
@@ -30,34 +31,22 @@ EMPTY = "Every run that ends is kept here, with its device and versions: run a w
 EVERY = "All workloads"
 
 
-class HistoryTable(QAbstractTableModel):
+class HistoryTable(HeadedTable):
+    heads, right = HEADS, RIGHT
+
     def __init__(self, lab: LabModel, history: LabHistory) -> None:
         super().__init__()
         self._lab, self._history = lab, history
         self.runs: list[LabRun] = []  # newest first
-        history.read_more.connect(self._update)
+        history.read_more.connect(self.all_changed)
 
     def show(self, runs: list[LabRun]) -> None:
         self.beginResetModel()
         self.runs = runs
         self.endResetModel()
 
-    def _update(self) -> None:
-        if self.runs:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.runs) - 1, len(HEADS) - 1))
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.runs)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(HEADS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in RIGHT:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return HEADS[section] if role == Qt.ItemDataRole.DisplayRole else None
+    def rows_shown(self) -> list[LabRun]:
+        return self.runs
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         run, column = self.runs[index.row()], index.column()
@@ -67,7 +56,7 @@ class HistoryTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return told(run, reading)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in RIGHT:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return FIGURE
         return None
 
 

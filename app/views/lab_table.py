@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRectF, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.figures import figure, size
 from app.models.lab import LabModel, Reading
 from app.theme import DARK, Theme
+from app.views.headed_table import HeadedTable
 from app.views.quiet_table import Index, quieten
 from app.views.size_box import SizeBox
 from app.views.strips import draw_strip, span_of, told, way_colour
@@ -46,7 +47,9 @@ READING_ROLE = Qt.ItemDataRole.UserRole
 Lines = tuple[str, str]
 
 
-class LabTableModel(QAbstractTableModel):
+class LabTableModel(HeadedTable):
+    heads, right, tips = HEADS, RIGHT, TIPS
+
     def __init__(self, lab: LabModel) -> None:
         super().__init__()
         self._lab = lab
@@ -57,7 +60,7 @@ class LabTableModel(QAbstractTableModel):
     def _reset(self) -> None:
         """The workloads are the same for as long as the program runs; whether they can run is not."""
         if self.names:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.names) - 1, RUN))
+            self.all_changed()
             return
         self.beginResetModel()
         self.names = list(self._lab.workloads)
@@ -67,20 +70,8 @@ class LabTableModel(QAbstractTableModel):
         row = self.names.index(name)
         self.dataChanged.emit(self.index(row, 0), self.index(row, RUN))
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.names)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(HEADS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in RIGHT:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return TIPS.get(section)
-        return HEADS[section] if role == Qt.ItemDataRole.DisplayRole else None
+    def rows_shown(self) -> list[str]:
+        return self.names
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         name, column = self.names[index.row()], index.column()

@@ -100,6 +100,12 @@ def assert_nearest(
     assert np.all(off <= relative * np.abs(distances[finite]) + absolute * sizes[finite])
 
 
+def assert_same(found: SearchResult, whole: SearchResult) -> None:
+    """However a search was cut up: the same rows at the same distances, to the last bit."""
+    np.testing.assert_array_equal(found.ids, whole.ids)
+    np.testing.assert_array_equal(found.distances, whole.distances)
+
+
 def held(x: Values, layout: DeviceKind = LAYOUTS[0], budget: int = AMPLE) -> Vectors:
     source = ArrayRows(x)
     return Vectors(source, scan_rows(source), layout, budget)
@@ -260,8 +266,7 @@ def test_many_chunks_give_the_same_answer_as_one(
     assert parts.vectors.resident is resident
     assert len(list(parts.vectors.chunks())) == 7
     found = parts.search(q, 40, mode)
-    np.testing.assert_array_equal(found.ids, whole.ids)
-    np.testing.assert_array_equal(found.distances, whole.distances)
+    assert_same(found, whole)
     assert_nearest(found, x, q, 40, metric, layout=layout)
 
 
@@ -274,8 +279,7 @@ def test_many_batches_of_queries_give_the_same_answer_as_one(
     whole = index.query(q, 6, "eager")
     monkeypatch.setitem(selection.MAX_SCORES, LAYOUTS[0], 5 * 2048)
     parts = index.query(q, 6, "eager")
-    np.testing.assert_array_equal(parts.ids, whole.ids)
-    np.testing.assert_array_equal(parts.distances, whole.distances)
+    assert_same(parts, whole)
 
 
 @every_metric
@@ -298,8 +302,7 @@ def test_candidates_shared_out_among_threads_give_the_same_answer(
     whole = index.query(q, 30, "eager")
     monkeypatch.setattr(exact, "STRIP_VALUES", 5 * 8)
     shared = index.query(q, 30, "eager")
-    np.testing.assert_array_equal(shared.ids, whole.ids)
-    np.testing.assert_array_equal(shared.distances, whole.distances)
+    assert_same(shared, whole)
 
 
 def test_threads_end_when_a_search_is_told_to(device: DeviceInfo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import threading
 from typing import get_args
 
 import mlx.core as mx
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from core.compute.pieces import pieces
 from core.compute.vectors import ROW_MULTIPLE
 from core.types import DeviceInfo, DeviceKind, Metric, Mode
 from tests.core.conftest import UNDER_TEST
-from tests.core.test_knn import assert_nearest, index_of, normal
+from tests.core.test_knn import assert_nearest, assert_same, index_of, normal
 
 on_a_cpu = pytest.mark.skipif(UNDER_TEST.kind != "cpu", reason="a GPU works on one piece at a time")
 
@@ -68,8 +67,7 @@ def test_however_it_is_cut_the_answer_is_the_same(
     monkeypatch.setattr(cutting, "FEW_QUERIES", 3)
     monkeypatch.setattr(cutting, "KEPT_SCORES", 1)
     cut = index.query(q, 9, mode)
-    np.testing.assert_array_equal(cut.ids, whole.ids)
-    np.testing.assert_array_equal(cut.distances, whole.distances)
+    assert_same(cut, whole)
     assert cut.exact == whole.exact == ("proven",) * len(q)
     assert_nearest(cut, x, q, 9, metric)
 
