@@ -14,6 +14,10 @@ FEW_DECADES, LONG = 2.5, 3.2
 class LogAxis(pg.AxisItem):  # type: ignore[misc]
     """Of values that are plotted as their decimal logarithms."""
 
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.enableAutoSIPrefix(False)  # else a label would promise a factor, going by logarithms, that ticks do not have
+
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         return [(1.0, ticks(low, high, LONG))]
 
